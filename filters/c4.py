@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-
-import numpy as np
 
 from corpus.document import Document
 from corpus.stage import Limit, Measured, Stage
-from corpus.text.sentences import count_sentences, roles_of
+from corpus.text.vocabulary import Numbers
 from corpus.text.words import TextStretches, check_language
-
-_CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
-END_MARKS = (".", "?", "!", '"', "'")
-_ELLIPSIS = "..."
-_BRACKET = re.compile(
-    r"(?P<latex>\\[A-Za-z]{2,}\*?(?:\[[^\[\]{}]{0,40}])?\{|[\^_\\]\{|\{(?=[^{}]{0,40}\\[A-Za-z]{2}))|}?\{|}"
-)
-r"""A curly bracket.
-
-In LaTeX, a curly bracket follows a command (`\frac{`), "^", "_" or a backslash, or it contains a command
-(`{\displaystyle`).
-"""
-_POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
+from native import kernels
 
 
 class C4(Stage):
@@ -106,66 +91,27 @@ class C4(Stage):
         check_language(self.language)
 
     def apply(self, doc: Document) -> Iterator[Measured]:
-        kept: list[str] = []
         stretches = doc.stretches(self.language)
-        table, numbers, roles = stretches.table, stretches.numbers, roles_of(stretches)
-        kept_numbers = []
-        end = 0
-        counts = dict.fromkeys(self.limits, 0)
-        for raw in doc.text.splitlines():
-            line = raw.strip()
-            words = line.split()
-            start, end = end, end + len(words)  # a stretch never crosses the end of a line
-            if len(line) > self.max_word_length and any(len(word) > self.max_word_length for word in words):
-                counts["line_long_word"] += 1
-                continue
-            found = 0
-            if "[" in line:
-                line, found = _CITATION.subn("", line)
-                counts["citations"] += found
-            if self.terminal_punctuation and (not line.endswith(END_MARKS) or line.endswith(_ELLIPSIS)):
-                counts["line_no_end_mark"] += 1
-                continue
-            if len(words) < self.min_words_per_line:
-                counts["line_few_words"] += 1
-                continue
-            lower = line.lower()
-            counts["lorem_ipsum"] += "lorem ipsum" in lower
-            if not self.javascript_lines and "javascript" in lower:
-                counts["line_javascript"] += 1
-                continue
-            counts["curly_bracket"] += "{" in line and not (self.latex and _is_latex(line))
-            if not self.policy_lines and _mentions_policy(lower):
-                counts["line_policy"] += 1
-                continue
-            line_numbers, line_roles = numbers[start:end], roles[start:end]
-            if found:
-                line_numbers = table.numbers(line.split())
-                line_roles = roles_of(TextStretches(table, line_numbers))
-            # stripped, because a removed citation may leave a space at an end, and the space is not a sentence
-            counts["sentences"] += count_sentences(line.strip(), table.language, line_roles)
-            kept.append(line)
-            kept_numbers.append(line_numbers)
+        counts, cleaned, numbers, waiting = self._clean(doc.text, stretches)
+        if waiting:  # stretches that are left where a mark was removed
+            stretches.table.split(waiting)
+            counts, cleaned, numbers, _ = self._clean(doc.text, stretches)
         yield from counts.items()
-        cleaned = "\n".join(kept).strip()
-        if cleaned != doc.text:
-            doc.shorten(cleaned, TextStretches(table, np.concatenate(kept_numbers or [numbers[:0]])))
+        if cleaned is not None:
+            doc.shorten(cleaned, TextStretches(stretches.table, numbers))
 
-
-def _is_latex(line: str) -> bool:
-    """Return True if every curly bracket of a line is in a LaTeX formula."""
-    depth = 0
-    for bracket in _BRACKET.finditer(line):
-        if bracket.group() == "}":
-            depth = max(depth - 1, 0)
-        elif depth or bracket.lastgroup == "latex":
-            depth += bracket.group() != "}{"  # "}{" ends one argument and begins another
-        else:
-            return False
-    return True
-
-
-def _mentions_policy(lower: str) -> bool:
-    if "cookie" in lower:
-        return any(phrase in lower for phrase in _POLICY)
-    return "terms of use" in lower or "privacy policy" in lower
+    def _clean(
+        self, text: str, stretches: TextStretches
+    ) -> tuple[dict[str, int], str | None, Numbers, list[kernels.Waiting]]:
+        """Return the measures, the text if it changes, its stretches, and those of them that have no tokens yet."""
+        return kernels.clean_lines(
+            stretches.table.kernel,
+            text,
+            stretches.numbers,
+            terminal_punctuation=self.terminal_punctuation,
+            javascript_lines=self.javascript_lines,
+            policy_lines=self.policy_lines,
+            latex=self.latex,
+            min_words_per_line=self.min_words_per_line,
+            max_word_length=self.max_word_length,
+        )

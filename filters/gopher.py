@@ -126,14 +126,13 @@ class GopherQuality(Stage):
 
     def apply(self, doc: Document) -> Iterator[Measured]:
         text, words = doc.text, doc.words(self.language)
-        content = words.content
         lines = text.splitlines()
-        count = int(content.sum())
+        count, chars, letters = words.table.count_words(words.numbers)
         yield "words", count
-        yield "mean_word_length", ratio(int(words.lengths[content].sum()), count)
+        yield "mean_word_length", ratio(chars, count)
         yield "hash_ratio", ratio(text.count("#"), len(words))
         yield "ellipsis_ratio", ratio(text.count("...") + text.count("…"), len(words))
         yield "bullet_line_ratio", ratio(sum(line.lstrip().startswith(("•", "-")) for line in lines), len(lines))
         yield "ellipsis_line_ratio", ratio(sum(line.rstrip().endswith(("...", "…")) for line in lines), len(lines))
-        yield "alpha_ratio", ratio(int(words.letters.sum()), len(words))
+        yield "alpha_ratio", ratio(letters, len(words))
         yield "stop_words", sum(word in words for word in dict.fromkeys(self.stop_list))

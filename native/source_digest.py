@@ -9,7 +9,7 @@ from pathlib import Path
 
 here = Path(__file__).parent
 total = hashlib.sha256()
-for file in sorted([*here.glob("src/*.?pp"), here / "CMakeLists.txt", here / "named_references.py"]):
+for file in sorted([*here.glob("src/*.?pp"), here / "CMakeLists.txt", *here.glob("*_*.py")]):
     content = file.read_bytes()
     total.update(f"{file.name} {len(content)}\n".encode() + content)
 sys.stdout.write(f'"{total.hexdigest()[:16]}"\n')

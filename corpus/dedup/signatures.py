@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpus.text.shingles import Hashes, fold
+from native import kernels
 
 Scheme = Literal["affine32", "datatrove"]
 Signature = NDArray[np.uint32] | NDArray[np.uint64] | NDArray[np.uint16]
@@ -46,16 +47,13 @@ def sign(hashes: Hashes, count: int = BANDS * ROWS, scheme: Scheme = "affine32")
     if not len(hashes):
         return None
     a, b = permutations(count, scheme)
-    tokens: Signature = _fmix32(hashes.astype(np.uint32)) if scheme == "affine32" else hashes
+    if scheme == "affine32":
+        return kernels.least_values(hashes, a, b)
     lowest: Signature = np.full(count, np.iinfo(a.dtype).max, dtype=a.dtype)
-    values = np.empty((min(len(tokens), _SHINGLES_PER_BLOCK), count), dtype=a.dtype)
-    for start in range(0, len(tokens), _SHINGLES_PER_BLOCK):
-        block = tokens[start : start + _SHINGLES_PER_BLOCK, None]
-        permuted = values[: len(block)]
-        np.multiply(block, a, out=permuted)
+    for start in range(0, len(hashes), _SHINGLES_PER_BLOCK):
+        permuted = hashes[start : start + _SHINGLES_PER_BLOCK, None] * a
         permuted += b
-        if scheme == "datatrove":
-            _modulo_mersenne(permuted)
+        _modulo_mersenne(permuted)
         np.minimum(lowest, permuted.min(axis=0), out=lowest)
     return lowest
 
@@ -107,13 +105,6 @@ def text_hash(text: str) -> bytes:
     unchanged.
     """
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
-
-
-def _fmix32(tokens: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Apply the finalizer of MurmurHash3. datasketch spreads tokens with it once before it permutes them."""
-    tokens = (tokens ^ (tokens >> np.uint32(16))) * np.uint32(0x85EBCA6B)
-    tokens = (tokens ^ (tokens >> np.uint32(13))) * np.uint32(0xC2B2AE35)
-    return tokens ^ (tokens >> np.uint32(16))
 
 
 def _modulo_mersenne(values: Signature) -> None:

@@ -39,3 +39,11 @@ TERMINAL_PUNCTUATION = _chars(
 
 PUNCTUATION_SET = PUNCTUATION | TERMINAL_PUNCTUATION
 """The 281 characters of both sets. Gopher's rules don't count a word that consists of these characters only."""
+
+SENTENCE_ENDS = TERMINAL_PUNCTUATION - _chars(
+    """
+    061D-061E 0837 0839 083D-083E 17D4-17D6 17D9-17DA 1B7D-1B7E 2E53-2E54 10F55-10F59 10F86-10F89 11944 11946
+    11EF7-11EF8 11F43-11F44 16E98
+    """
+)
+"""The 128 characters that end a sentence for spaCy's rule-based sentencizer."""

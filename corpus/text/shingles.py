@@ -18,12 +18,11 @@ whole text. Three differences are intended:
 from __future__ import annotations
 
 import re
-import threading
 import unicodedata
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from enum import IntEnum
 from functools import lru_cache
-from itertools import chain, compress, repeat
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -31,9 +30,10 @@ import xxhash
 from numpy.typing import NDArray
 
 from corpus.text.punctuation import PUNCTUATION
-from corpus.text.vocabulary import Column, Ints, runs
+from corpus.text.vocabulary import Ints, runs
 from corpus.text.vocabulary import Hashes as Hashes
-from corpus.text.words import LONG_STRETCH, TABLE_LIMIT, StretchTable, TextStretches, split_words
+from corpus.text.words import LONG_STRETCH, TABLE_LIMIT, TextStretches, split_words
+from native import kernels
 
 SIZE = 5
 """The number of words per shingle."""
@@ -64,9 +64,33 @@ def shingles_of(stretches: TextStretches, size: int = SIZE, numbers: bool = Fals
 
     A word's hash is the XXH3-64 of its UTF-8. `fold` joins the hashes of a run.
     """
-    words = stretches.table.derived(_NumberedWordHashes if numbers else _PlainWordHashes).of(stretches.numbers)
-    count = len(words) - size + 1
-    return fold([words[i : i + count] for i in range(size)]) if count > 0 else np.zeros(0, np.uint64)
+    language = stretches.table.language
+    kind = HashKind.NUMBERED if numbers else HashKind.PLAIN
+    hashes = hashes_of(stretches, kind, lambda stretch: _normal_words(stretch, language, numbers))
+    return kernels.shingles(hashes, size)
+
+
+class HashKind(IntEnum):
+    """A way of normalizing words: as MinHash does, the same with unchanged numbers, or as benchmark items are."""
+
+    PLAIN = 0
+    NUMBERED = 1
+    ITEMS = 2
+
+
+def hashes_of(stretches: TextStretches, kind: HashKind, words: Callable[[str], list[str]]) -> Hashes:
+    """Return the hashes of a text's normalized words, in order.
+
+    `words` normalizes the stretches that the kernel can't: those beyond ASCII, and some others. What it returns must
+    depend on the stretch and the table's language only.
+    """
+    kernel = stretches.table.kernel
+    hashes, waiting = kernel.hashes(kind, stretches.numbers)
+    if waiting:
+        for number in waiting:
+            kernel.set_hashes(kind, number, word_hashes(words(kernel.stretch(number))))
+        hashes, _ = kernel.hashes(kind, stretches.numbers)
+    return hashes
 
 
 def word_hashes(words: Sequence[str]) -> list[int]:
@@ -158,72 +182,3 @@ def _normal_words(stretch: str, language: str, numbers: bool) -> list[str]:
 
 
 _remembered_words = lru_cache(TABLE_LIMIT)(_normal_words)
-
-
-class WordHashes(ABC):
-    """The hashes of the normalized words of a table's stretches, computed at first use and kept in one pool."""
-
-    @abstractmethod
-    def words(self, stretch: str) -> list[str]:
-        """Return the normalized words of a stretch. They must not depend on other stretches."""
-
-    def __init__(self, table: StretchTable) -> None:
-        self.table = table
-        self._first, self._counts, self._pool = Column(np.int64), Column(np.int64), Column(np.uint64)
-        self._lock = threading.Lock()
-
-    def of(self, numbers: Ints) -> Hashes:
-        """Return the hashes of the stretches with these numbers, in order."""
-        if len(self._first) < len(self.table.strings):
-            with self._lock:
-                more = len(self.table.strings) - len(self._first)
-                self._counts.extend(np.zeros(more, np.int64))
-                self._first.extend(np.full(more, -1))
-        first = self._first.values[numbers]
-        if len(first) and first.min() < 0:
-            self._learn(np.unique(numbers[first < 0]))
-            first = self._first.values[numbers]
-        hashes: Hashes = self._pool.values[runs(first, self._counts.values[numbers])]
-        return hashes
-
-    def counts(self, numbers: Ints) -> Ints:
-        """Return the number of words of each stretch, if `of` has seen these numbers."""
-        return self._counts.values[numbers]
-
-    def _learn(self, numbers: Ints) -> None:
-        """Copy the hashes of stretches from the previous table, or compute them."""
-        strings = [self.table.strings[number] for number in numbers.tolist()]
-        previous = self.table.previous
-        if previous is not None:
-            old = previous.derived(type(self))
-            old_numbers = np.fromiter(map(previous.get, strings, repeat(-1)), np.int64, len(strings))
-            old_numbers[old_numbers >= len(old._first)] = -1
-            first = np.where(old_numbers >= 0, old._first.values[old_numbers], -1) if len(old._first) else old_numbers
-            known = first >= 0
-            counts = old._counts.values[old_numbers[known]]
-            self._add(numbers[known], counts, old._pool.values[runs(first[known], counts)])
-            numbers, strings = numbers[~known], list(compress(strings, ~known))
-        hashes = [word_hashes(self.words(stretch)) for stretch in strings]
-        counts = np.fromiter(map(len, hashes), np.int64, len(hashes))
-        self._add(numbers, counts, np.array(list(chain.from_iterable(hashes)), np.uint64))
-
-    def _add(self, numbers: Ints, counts: Ints, hashes: Hashes) -> None:
-        with self._lock:  # if two threads learn the same stretch, the later one counts
-            first = len(self._pool) + np.cumsum(counts) - counts
-            self._pool.extend(hashes)
-            self._counts.values[numbers] = counts
-            self._first.values[numbers] = first
-
-
-class _PlainWordHashes(WordHashes):
-    """The hashes of normalized words."""
-
-    def words(self, stretch: str) -> list[str]:
-        return _normal_words(stretch, self.table.language, False)
-
-
-class _NumberedWordHashes(WordHashes):
-    """The hashes of normalized words, with unchanged numbers."""
-
-    def words(self, stretch: str) -> list[str]:
-        return _normal_words(stretch, self.table.language, True)

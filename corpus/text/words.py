@@ -17,33 +17,29 @@ import gc
 import hashlib
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
 from itertools import accumulate, chain, pairwise
-from string import ascii_letters, digits
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from corpus.errors import ConfigError
 from corpus.imports import without_heavy
-from corpus.text.vocabulary import Column, Ints, Vocabulary, Words, runs
+from corpus.text.vocabulary import Numbers, Words, new_table
+from native import kernels
 
 if TYPE_CHECKING:
     from spacy.tokenizer import Tokenizer
 
-V = TypeVar("V")
-
 TABLE_LIMIT = 150_000
 """The number of stretches that a table may hold.
 
-The two tables of a language, current and previous, take some 120 MB.
+The two tables of a language, current and previous, take some 60 MB.
 """
 
-TABLE_CHARS = 4_000_000
-"""The number of characters that the stretches of a table may have in total: three times the usual for web pages."""
+TABLE_BYTES = 4_000_000
+"""The number of bytes that the stretches of a table may have in total: three times the usual for web pages."""
 
 MAX_STRETCH = 1_000
 LONG_STRETCH = 200
@@ -70,15 +66,6 @@ spaces between words or syllables."""
 
 _ISO = {"zho": "zh", "cmn": "zh", "jpn": "ja", "tha": "th", "lao": "lo", "khm": "km", "mya": "my", "bod": "bo"}
 
-_PLAIN = re.compile(r"([A-Za-z]*[a-z])([,.!?;:]?)")
-_SHAPED = re.compile(
-    r"""[("“‘\[*$]{0,2}"""
-    r"""(?:[A-Za-z]+(?:[-–—][A-Za-z]+){0,3}(?:['’]s)?|[0-9]+(?:[.,:/–-][0-9]+){0,2}(?:-[A-Za-z]+)?)"""
-    r"""[.,;:!?)"”…\]*%]{0,4}"""
-)
-_CASES = str.maketrans(ascii_letters + digits, "q" * 26 + "Q" * 26 + "0" * 10)
-_POSSESSIVE = ("'s", "’s")  # special cases that are one token
-_PARTS = re.compile("[A-Za-z]+|['’]s|.")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _AFFIXES = re.compile(r"(?:['’][sS]|(?:US|[AC])?[$]|[\W_]){64}")
 
@@ -90,15 +77,13 @@ def split_words(text: str, language: str = "en") -> list[str]:
     languages without spaces between words by ICU. New stretches are not added to the table. Raises the ConfigError of
     `check_language`.
     """
-    stretches = text.split()
-    return list(chain.from_iterable(map(_table_for(language, len(stretches), len(text)).look_up, stretches)))
+    return list(chain.from_iterable(map(_table_for(language, text).look_up, text.split())))
 
 
 def stretches_of(text: str, language: str = "en") -> TextStretches:
     """Return the stretches of a text, and add new ones to the table. Raises the ConfigError of `check_language`."""
-    stretches = text.split()
-    table = _table_for(language, len(stretches), len(text))
-    return TextStretches(table, table.numbers(stretches))
+    table = _table_for(language, text)
+    return TextStretches(table, table.numbers(text))
 
 
 def check_language(language: str) -> None:
@@ -130,83 +115,53 @@ def _segmented(language: str) -> str:
     return code if code in SEGMENTED else ""
 
 
-class StretchTable(dict[str, int]):
-    """The numbers of stretches. `strings` and `pieces` hold the stretch and its tokens at each number.
+class StretchTable:
+    """The stretches of a language as numbers, with their tokens. `kernel` holds them.
 
     Stretches found in `previous`, the table before this one, are not split again.
     """
 
     def __init__(self, language: str, previous: StretchTable | None = None) -> None:
         self.language = language
-        self.previous = previous
-        self.strings: list[str] = []
-        self.pieces: list[tuple[str, ...]] = []
-        self.chars = 0
-        self.vocabulary = Vocabulary()
         # each table has its own tokenizer, because spaCy's string store keeps every word that it ever saw
         self._segmenter = _segmenter(_segmented(language)) if _segmented(language) else None
         self._tokenizer = _tokenizer("xx" if self._segmenter else language)
         self._lock = threading.Lock()
-        self._shapes: dict[tuple[str, ...], list[tuple[int, int]]] | None = {} if language == "en" else None
-        self._first, self._counts, self._pool = Column(np.int64), Column(np.int64), Column(np.int64)
-        self._derived: dict[type[Any], Any] = {}
+        special_cases = list(self._tokenizer.rules) if language == "en" else None
+        self.kernel = new_table(special_cases, previous.kernel if previous is not None else None)
 
-    def derived(self, kind: type[V]) -> V:
-        """Return `kind(self)`, an object with values that follow from the stretches.
+    def numbers(self, text: str) -> Numbers:
+        """Return the number of each stretch of a text. Stretches that are not in the table are added."""
+        numbers, waiting = self.kernel.read(text)
+        self.split(waiting)
+        return numbers
 
-        It is created at the first call.
+    def split(self, waiting: Sequence[kernels.Waiting]) -> None:
+        """Give tokens to stretches that the kernel could not split.
+
+        The kernel splits common English stretches by their shape: letters or a number, perhaps hyphenated, between
+        common marks. spaCy splits a common stretch like any other of the same shape. Its English rules for prefixes,
+        suffixes, infixes and URLs look only at the case of letters, and at whether there are one, two or more of them.
+        Special cases ("dont", "Mr.", ":)") are exceptions, so no part may be a special case. 302,638 of 485,121
+        different stretches of web pages, articles and e-mails are common ones, and their tokens never differed.
         """
-        found: V | None = self._derived.get(kind)
-        return found if found is not None else self._derived.setdefault(kind, kind(self))  # type: ignore[call-arg]
+        for number, stretch, shape in waiting:
+            if shape is not None:
+                if not self.kernel.split_by_shape(number):  # the shape is still unknown
+                    self.kernel.learn(shape, self._splits(shape))
+                if self.kernel.split_by_shape(number):
+                    continue
+            self.kernel.set_tokens(number, self._split(stretch))
 
-    def look_up(self, stretch: str) -> tuple[str, ...]:
+    def look_up(self, stretch: str) -> Sequence[str]:
         """Return the tokens of a stretch, without adding it."""
-        number = self.get(stretch)
-        if number is not None:
-            return self.pieces[number]
-        previous = self.previous  # another thread may unset it
-        number = previous.get(stretch) if previous is not None else None
-        return previous.pieces[number] if previous is not None and number is not None else self._split(stretch)
-
-    def __missing__(self, stretch: str) -> int:
-        pieces = self.look_up(stretch)
-        with self._lock:
-            if stretch not in self:
-                self.strings.append(stretch)
-                self.pieces.append(pieces)
-                self.chars += len(stretch)
-                self[stretch] = len(self.pieces) - 1  # this comes last, because other threads read without the lock
-        return self[stretch]
-
-    def numbers(self, stretches: list[str]) -> Ints:
-        """Return the number of each stretch. Stretches that are not in the table are added."""
-        return np.fromiter(map(self.__getitem__, stretches), np.int64, len(stretches))
-
-    def words(self, numbers: Ints) -> Words:
-        """Return the tokens of the stretches with these numbers."""
-        if len(self._first) < len(self.pieces):
-            self._add_tokens()
-        indices = runs(self._first.values[numbers], self._counts.values[numbers])
-        return Words(self.vocabulary, self._pool.values[indices])
-
-    def _add_tokens(self) -> None:
-        """Store the tokens of new stretches one after another in the pool, with the start and count of each stretch."""
-        with self._lock:
-            new = self.pieces[len(self._first) :]
-            counts = np.fromiter(map(len, new), np.int64, len(new))
-            first = len(self._pool) + np.cumsum(counts) - counts
-            self._pool.extend(list(map(self.vocabulary.number, chain.from_iterable(new))))
-            self._counts.extend(counts)
-            self._first.extend(first)
+        known = self.kernel.look_up(stretch)
+        return self._split(stretch) if known is None else known
 
     def _split(self, stretch: str) -> tuple[str, ...]:
         if len(stretch) > LONG_STRETCH and len(pieces := _cut(stretch)) > 1:
             tokens = {piece: self._split(piece) for piece in set(pieces)}
             return tuple(chain.from_iterable(map(tokens.__getitem__, pieces)))
-        if self._shapes is not None:
-            split = self._by_shape(stretch)
-            if split is not None:
-                return split
         if not stretch.isascii():
             stretch = _SURROGATE.sub("\ufffd", stretch)
             if self._segmenter is not None:
@@ -214,37 +169,7 @@ class StretchTable(dict[str, int]):
         with self._lock:
             return tuple(token.text for token in self._tokenizer(stretch))
 
-    def _by_shape(self, stretch: str) -> tuple[str, ...] | None:
-        """Return the tokens of a common stretch: letters or a number, perhaps hyphenated, between common marks.
-
-        Return None for other stretches. spaCy splits a common stretch like any other of the same shape. Its English
-        rules for prefixes, suffixes, infixes and URLs look only at the case of letters, and at whether there are one,
-        two or more of them. Special cases ("dont", "Mr.", ":)") are exceptions, so no part may be a special case.
-        302,638 of 485,121 different stretches of web pages, articles and e-mails are common ones, and their tokens
-        never differed.
-        """
-        rules = self._tokenizer.rules
-        plain = _PLAIN.fullmatch(stretch)
-        if plain:  # half of all stretches are plain, and cutting off the mark takes a third of the time
-            core, mark = plain.groups()
-            return None if core in rules or stretch in rules else (core, mark) if mark else (stretch,)
-        parts = _PARTS.findall(stretch) if _SHAPED.fullmatch(stretch) else None
-        if parts is None:
-            return None
-        for start in range(len(parts)):
-            part = ""
-            for piece in parts[start:]:
-                part += piece
-                if part in rules and part not in _POSSESSIVE:
-                    return None
-        shape = tuple(map(_shape_of, parts))
-        assert self._shapes is not None
-        splits = self._shapes.get(shape)
-        if splits is None:
-            splits = self._shapes[shape] = self._splits(shape)
-        return tuple("".join(parts[start:end]) for start, end in splits) if splits else None
-
-    def _splits(self, shape: tuple[str, ...]) -> list[tuple[int, int]]:
+    def _splits(self, shape: Sequence[str]) -> list[tuple[int, int]]:
         """Return the parts (start, end) that make up each token of a shape.
 
         The list is empty if spaCy splits a part.
@@ -261,22 +186,12 @@ class TextStretches:
     """The stretches of a text, in order, as numbers of a table."""
 
     table: StretchTable
-    numbers: Ints
+    numbers: Numbers
 
     @cached_property
     def words(self) -> Words:
         """The text's tokens by spaCy."""
-        return self.table.words(self.numbers)
-
-
-def _shape_of(part: str) -> str:
-    """Write letters as "q" and "Q".
-
-    If there are more than four, write only the first and last two. Keep marks unchanged.
-    """
-    if not part.isalnum():
-        return part  # a mark, or "'s"
-    return (part if len(part) <= 4 else part[:2] + part[-2:]).translate(_CASES)
+        return Words(self.table.kernel, self.table.kernel.words(self.numbers))
 
 
 def _cut(stretch: str) -> list[str]:
@@ -289,23 +204,23 @@ _tables: dict[str, StretchTable] = {}
 _tables_lock = threading.Lock()
 
 
-def _table_for(language: str, count: int = 0, chars: int = 0) -> StretchTable:
-    """Return the language's table, with room for a text of `count` stretches and `chars` characters."""
-    if count > TABLE_LIMIT or chars > TABLE_CHARS:
+def _table_for(language: str, text: str = "") -> StretchTable:
+    """Return the language's table, with room for a text."""
+    if len(text) > TABLE_BYTES or (len(text) > 2 * TABLE_LIMIT and kernels.count_stretches(text) > TABLE_LIMIT):
         return StretchTable(language)  # a huge text would displace the words of all other texts
     with _tables_lock:
         table = _tables.pop(language) if language in _tables else StretchTable(language)
-        dropped = len(table) >= TABLE_LIMIT or table.chars >= TABLE_CHARS
+        dropped = len(table.kernel) >= TABLE_LIMIT or table.kernel.bytes >= TABLE_BYTES
         if dropped:
-            table.previous = None
+            table.kernel.drop_previous()
             table = StretchTable(language, table)
         _tables[language] = table  # in the order of their last use
-        while len(_tables) > 1 and sum(map(len, _tables.values())) > TABLES_LIMIT:
+        while len(_tables) > 1 and sum(len(each.kernel) for each in _tables.values()) > TABLES_LIMIT:
             del _tables[next(iter(_tables))]
             dropped = True
     if dropped:
-        # A table and its tokenizer refer to each other, and page workers collect such cycles rarely. Without this line,
-        # the tables before the last two stay in memory: 3 KB for each page.
+        # A tokenizer refers to itself, and page workers collect such cycles rarely. Without this line, the tokenizers
+        # before the last two stay in memory: 3 KB for each page.
         gc.collect()
     return table
 

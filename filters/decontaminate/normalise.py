@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from corpus.text.shingles import WordHashes
 from corpus.text.words import LONG_STRETCH
 
 _UNSPACED = (
@@ -48,10 +47,3 @@ def words_of_stretch(stretch: str) -> list[str]:
 
 def _letters(text: str) -> str:
     return "".join(char for char in text if unicodedata.category(char) not in _DROPPED)
-
-
-class ItemWordHashes(WordHashes):
-    """The hashes of the words of a table's stretches."""
-
-    def words(self, stretch: str) -> list[str]:
-        return words_of_stretch(stretch)

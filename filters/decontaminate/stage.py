@@ -16,8 +16,9 @@ import numpy as np
 from corpus.errors import ConfigError, did_you_mean
 from corpus.stage import Limit, Measured, Stage
 from corpus.text.sentences import sentence_ends
+from corpus.text.shingles import HashKind, hashes_of
 from filters.decontaminate.index import EvalIndex
-from filters.decontaminate.normalise import ItemWordHashes
+from filters.decontaminate.normalise import words_of_stretch
 from filters.decontaminate.search import Found, search
 
 if TYPE_CHECKING:
@@ -130,8 +131,7 @@ def named(items: Iterable[tuple[str, int]], most: int = MOST_FOUND) -> str:
 
 
 def _search(index: EvalIndex, doc: Document) -> list[Found]:
-    stretches = doc.stretches(_LANGUAGE)
-    return search(index, stretches.table.derived(ItemWordHashes).of(stretches.numbers))
+    return search(index, hashes_of(doc.stretches(_LANGUAGE), HashKind.ITEMS, words_of_stretch))
 
 
 def _detail(index: EvalIndex, found: Found, doc: Document) -> str:
@@ -147,7 +147,7 @@ def _spans(text: str) -> list[tuple[int, int]]:
 def _stretches(doc: Document, words: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """Return the first and last stretch of some runs of words."""
     stretches = doc.stretches(_LANGUAGE)
-    ends = np.cumsum(stretches.table.derived(ItemWordHashes).counts(stretches.numbers))
+    ends = np.cumsum(stretches.table.kernel.hash_counts(HashKind.ITEMS, stretches.numbers), dtype=np.int64)
     edges = np.array([(start, end - 1) for start, end in words], np.int64)
     return [(first, last) for first, last in np.searchsorted(ends, edges, "right").tolist()]
 

@@ -8,6 +8,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include "bind.hpp"
 #include "block_extractor.hpp"
 #include "block_features.hpp"
 #include "html_references.hpp"
@@ -19,16 +20,6 @@ namespace nb = nanobind;
 using namespace kernels;
 
 namespace {
-
-template <typename T>
-using Array = nb::ndarray<nb::numpy, T, nb::c_contig>;
-
-template <typename T, typename... Shape>
-Array<T> as_array(std::vector<T> values, Shape... shape) {
-  auto* kept = new std::vector<T>(std::move(values));
-  nb::capsule owner(kept, [](void* vector) noexcept { delete static_cast<std::vector<T>*>(vector); });
-  return Array<T>(kept->data(), {static_cast<std::size_t>(shape)...}, owner);
-}
 
 std::string_view view(nb::bytes bytes) { return {bytes.c_str(), bytes.size()}; }
 
@@ -134,6 +125,7 @@ NB_MODULE(kernels, m) {
   m.attr("SOURCE_DIGEST") =
 #include "source_digest.inc"
       ;
+  bind_text(m);
 
   nb::class_<Lexicon>(m, "Lexicon")
       .def(nb::init<>())

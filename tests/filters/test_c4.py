@@ -2,14 +2,15 @@
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.document import Document
 from corpus.pipeline import Pipeline
 from corpus.stage import BoundStage
-from corpus.text.sentences import count_by_tokens
 from filters.c4 import C4
+from tests.reference.c4_lines import cleaned
+from tests.reference.sentences import count_by_tokens
 
 GOOD = "It was a fine day."
 PAGE = [GOOD] * 5
@@ -196,6 +197,31 @@ def test_the_stretches_and_sentences_of_what_is_left_are_those_of_a_new_document
     again = Document(text=doc.text)
     assert doc.words().strings == again.words().strings
     assert values["sentences"] == sum(count_by_tokens(line) for line in doc.text.split("\n"))
+
+
+PIECES = [
+    *"aB12 .?!'\"[]{}^_\\*\u212a\u0130\ud800\x85\u2028\u3000", "\n", "\r\n", "...", "[1]", "[٣]", "[edit]", "[citation needed]",
+    "javascript", "JavaScript", "Lorem Ipsum", "Cookie policy", "use coo\u212aies", "Terms of Use", "\\frac", "{\\alpha", "}{",
+    "x[1]y.", "One. Two", "e.g. ", "Mr. ", "1.5", "word " * 3,
+]  # fmt: skip
+STAGES = [
+    C4(), C4(terminal_punctuation=False, latex=True), C4(min_words_per_line=0, max_word_length=4, javascript_lines=True),
+    C4(policy_lines=True, min_words_per_line=1, language="de"),
+]  # fmt: skip
+
+
+@settings(max_examples=500)
+@given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join), st.sampled_from(STAGES))
+def test_lines_and_measures_are_those_of_plain_python(text, stage):
+    assert measured(stage, text) == cleaned(stage, text)
+
+
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 20])
+def test_lines_of_real_pages_are_those_of_plain_python(shared_data, step):
+    texts = pq.read_table(shared_data / "parity" / "datatrove_0.10.1.parquet", columns=["text"])["text"].to_pylist()
+    for text in filter(None, texts[::step]):
+        for stage in STAGES:
+            assert measured(stage, text) == cleaned(stage, text)
 
 
 def test_same_decisions_and_texts_as_datatrove(shared_data):

@@ -4,8 +4,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from spacy.pipeline import Sentencizer
 
-from corpus.text.sentences import _sentence_ends, count_by_tokens, count_sentences
+from corpus.text.punctuation import SENTENCE_ENDS
+from corpus.text.sentences import count_sentences
+from tests.reference.sentences import count_by_tokens
 
 
 @pytest.mark.parametrize(
@@ -44,5 +47,5 @@ def test_equal_on_real_lines(shared_data, step):
     assert [count_sentences(line) for line in lines] == [count_by_tokens(line) for line in lines]
 
 
-def test_no_end_of_a_sentence_is_a_letter_or_a_digit():
-    assert not any(map(str.isalnum, _sentence_ends()))
+def test_the_ends_of_sentences_are_spacys():
+    assert set(Sentencizer.default_punct_chars) == SENTENCE_ENDS

@@ -1,5 +1,6 @@
 import gc
 import gzip
+import re
 import weakref
 
 import pyarrow.parquet as pq
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from corpus.errors import ConfigError
 from corpus.text import words
 from corpus.text.punctuation import PUNCTUATION, PUNCTUATION_SET, TERMINAL_PUNCTUATION
-from corpus.text.sentences import count_by_tokens as count_sentences
+from corpus.text.sentences import count_sentences
 from corpus.text.shingles import shingles_of
 from corpus.text.vocabulary import Words
 from corpus.text.words import SEGMENTED, check_language, check_segmenter, split_words, stretches_of
@@ -25,6 +26,14 @@ TEXTS = [
 ]
 
 MARKS = "a'.,!?…-_()/\\:;@#$%\"“”"
+
+
+# the stretches that the kernel splits by their shape
+SHAPED = re.compile(
+    r"""[("“‘\[*$]{0,2}"""
+    r"""(?:[A-Za-z]+(?:[-–—][A-Za-z]+){0,3}(?:['’]s)?|[0-9]+(?:[.,:/–-][0-9]+){0,2}(?:-[A-Za-z]+)?)"""
+    r"""[.,;:!?)"”…\]*%]{0,4}"""
+)
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +84,9 @@ def test_a_stretch_gives_the_tokens_of_spacy(english, text):
 
 
 @settings(max_examples=300)
-@given(st.from_regex(words._SHAPED, fullmatch=True))
+@given(st.from_regex(SHAPED, fullmatch=True))
 def test_the_shortcut_by_shapes_gives_the_tokens_of_spacy(english, stretch):
-    assert words._SHAPED.fullmatch(stretch)
-    assert split_words(stretch) == spacy_words(english, stretch)
+    assert stretches_of(stretch).words.strings == split_words(stretch) == spacy_words(english, stretch)
 
 
 def test_the_shortcut_by_shapes_respects_every_special_case(english):
@@ -97,10 +105,8 @@ def test_the_shortcut_by_shapes_respects_every_special_case(english):
                 '"{}..."',
                 "*{}*:)",
             ):
-                stretch = around.format(rule.rstrip("."))
-                assert split_words(stretch) == spacy_words(english, stretch)
-                stretch = around.format(rule)
-                assert split_words(stretch) == spacy_words(english, stretch)
+                for stretch in (around.format(rule.rstrip(".")), around.format(rule)):
+                    assert stretches_of(stretch).words.strings == spacy_words(english, stretch)
 
 
 @given(st.text(st.characters() | st.sampled_from(MARKS + " \n")))
@@ -155,19 +161,20 @@ def test_a_full_table_is_replaced_and_gives_the_same(monkeypatch):
     assert split_words(text) == first == remembered(text)
     new = words._table_for("en")
     assert new is not table
-    assert len(new) == 40
+    assert len(new.kernel) == 40
     assert new._tokenizer is not table._tokenizer  # a new tokenizer has a new string store, which only grows
 
 
-def test_a_table_is_bounded_in_characters_too(monkeypatch):
-    monkeypatch.setattr(words, "TABLE_CHARS", 500)
+def test_a_table_is_bounded_in_bytes_too(monkeypatch):
+    monkeypatch.setattr(words, "TABLE_BYTES", 500)
     monkeypatch.setattr(words, "_tables", {})
     for start in range(0, 100, 5):
         text = " ".join(f"word{i}" * 10 for i in range(start, start + 5))
         assert remembered(text) == text.split()
-        assert words._tables["en"].chars < 1_000
+        assert words._tables["en"].kernel.bytes < 1_000
+    before = words._tables["en"].kernel.bytes
     assert remembered("x" * 400 + " " + "y" * 400) == ["x" * 400, "y" * 400]
-    assert "x" * 400 not in words._tables["en"]
+    assert words._tables["en"].kernel.bytes == before
 
 
 def test_a_text_of_more_stretches_than_a_table_holds_leaves_no_trace(monkeypatch):
