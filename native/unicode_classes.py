@@ -17,6 +17,7 @@ def classes(char: str) -> int:
         char.isdecimal(),
         unicodedata.category(char)[0] == "P",
         len(f"{char}.".splitlines()) == 2,
+        char.isalnum() or char == "_",
     )
     return sum(1 << bit for bit, test in enumerate(tests) if test)
 

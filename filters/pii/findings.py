@@ -2,7 +2,8 @@
 
     Finder(("email", "phone")).find("Write to bob@mail.example.com")     # [Finding(9, 29, 'email', 1.0)]
 
-A quick test skips a recognizer if the text lacks a part that its patterns need. Without `evidence`, the findings equal
+The kernel `personal_hints` finds the kinds of which the text has a part that every finding contains. Other recognizers
+are skipped. Without `evidence`, the findings equal
 those of presidio's AnalyzerEngine with these recognizers and no language model. Words around a finding ("SSN:", "call")
 don't raise its score, because presidio needs a model's lemmas for that. With `evidence` our own rules look at the form
 of a finding and at the words around it, and decide whether it counts. The time is linear in the length of the text,
@@ -32,6 +33,7 @@ from filters.pii.evidence import is_address, is_card, mail_start
 from filters.pii.phone_evidence import PHONE_DIGITS, phones
 from filters.pii.phone_numbers import PhoneFinder, own_span
 from filters.url.public_suffixes import domain_parser
+from native import kernels
 
 Spans = Iterator[tuple[int, int]]
 
@@ -44,12 +46,8 @@ _NAME_RUN = regex.compile(rf"[{_NAME_CHARS}.]++", regex.REVERSE)
 _NAME_START = regex.compile(rf"\b[{_NAME_CHARS}]")
 _MAIL_HOST = regex.compile(r"@\w++(?:-++\w++)*+(?:\.\w++(?:-++\w++)*+)++")
 
-# parts that every finding contains
 _IP_CORE = re.compile(r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|:[0-9A-Fa-f]{0,4}:")
-_CARD_CORE = regex.compile(r"\d{4}[- ]?\d{3,4}[- ]?\d{3,4}[- ]?\d{3}")
-_IBAN_CORE = re.compile(r"[A-Z]{2}[0-9]{2}[ -]?[A-Z0-9]{4}")
-_SSN_CORE = re.compile(r"[0-9]{3}[- .]?[0-9]{2}[- .]?[0-9]{4}")
-_CRYPTO_CORE = re.compile(r"(?:[bB][cC]1|[13])\w{25}")
+"""A part that every IP address contains."""
 
 _SPACE = re.compile(r"\s")
 
@@ -113,7 +111,10 @@ class Finder:
                 # the domain has a known public suffix
                 if own is not None and self._domains.extract_str(text[own:end]).fqdn:
                     yield RecognizerResult("email", own, end, EntityRecognizer.MAX_SCORE)
+        clusters, kinds = kernels.personal_hints(text)
         for kind, recognizer, where in self._patterns:
+            if kind not in kinds:
+                continue
             counts = _EVIDENCE.get(kind) if self._evidence else None
             for number, (start, end) in enumerate(where(text)):
                 if number == MOST_STRETCHES:
@@ -124,11 +125,12 @@ class Finder:
                     if result.score >= self._threshold and (counts is None or counts(text, *span)):
                         yield RecognizerResult(kind, *span, result.score)
         if self._phones and self._threshold <= PhoneRecognizer.SCORE:
-            valid, unsearched = self._phones.find(text, self._phone_tries)
+            valid, unsearched = self._phones.find(text, self._phone_tries, clusters)
             self.unsearched = max(self.unsearched, unsearched)
             spans: Iterable[tuple[int, int]] = valid
             if self._evidence:
-                spans = phones(text, (own_span(text, *span) for span in valid), self._phones.is_grouped)
+                own = (own_span(text, *span) for span in valid)
+                spans = phones(text, own, self._phones.is_grouped, clusters)
             for start, end in spans:
                 yield RecognizerResult("phone", start, end, PhoneRecognizer.SCORE)
 
@@ -161,17 +163,16 @@ def _addresses(text: str) -> Spans:
             yield start, done
 
 
-def _all_with(core: re.Pattern[str] | regex.Pattern[str]) -> Callable[[str], Spans]:
-    """Return a function that yields the whole text if it contains `core`."""
-    return lambda text: iter([(0, len(text))] if core.search(text) else [])
+def _all(text: str) -> Spans:
+    yield 0, len(text)
 
 
 _PATTERNS: dict[str, tuple[Callable[[], PatternRecognizer], Callable[[str], Spans]]] = {
     "ip_address": (IpRecognizer, _addresses),
-    "credit_card": (CreditCardRecognizer, _all_with(_CARD_CORE)),
-    "iban": (IbanRecognizer, _all_with(_IBAN_CORE)),
-    "us_ssn": (UsSsnRecognizer, _all_with(_SSN_CORE)),
-    "crypto": (CryptoRecognizer, _all_with(_CRYPTO_CORE)),
+    "credit_card": (CreditCardRecognizer, _all),
+    "iban": (IbanRecognizer, _all),
+    "us_ssn": (UsSsnRecognizer, _all),
+    "crypto": (CryptoRecognizer, _all),
 }
 
 _EVIDENCE: dict[str, Callable[[str, int, int], bool]] = {"ip_address": is_address, "credit_card": is_card}

@@ -14,7 +14,8 @@ count. A rule looks at a few characters around a number, so the time is linear.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 import regex
 
@@ -97,6 +98,7 @@ _ROW_BEFORE, _ROW_AFTER = regex.compile(r"\d[ \t]++\Z"), regex.compile(r"[ \t]++
 _EXTENSION = regex.compile(r"[\s,;]*+(?:x|ext|#)\D*+\d*+\Z", regex.I)
 _DIGITS = regex.compile(r"(?:[(+]{1,2}[ ]?)?\d[\d ().\-–/\xa0]{5,}\d(?:[ ,]{0,2}(?:x|ext\.?)[ ]?\d{1,6})?")
 """A stretch that may contain a number of seven digits. This quick test saves a closer look at years and prices."""
+_BEFORE_DIGITS = 3  # the characters of such a stretch before its first digit
 
 _GROUP = r"(?:\(\+?\d++\)|\d++)"
 _NUMBER = regex.compile(
@@ -109,15 +111,19 @@ _NUMBER = regex.compile(
 )
 
 
-def phones(text: str, valid: Iterable[Span], is_grouped: Callable[[str], bool]) -> list[Span]:
+def phones(
+    text: str, valid: Iterable[Span], is_grouped: Callable[[str], bool], clusters: Sequence[tuple[int, int, int]]
+) -> list[Span]:
     """Return the spans of the phone numbers: valid numbers that have a proof, and other announced numbers.
 
-    `is_grouped` tells whether the groups of a valid number are those of its country.
+    `is_grouped` tells whether the groups of a valid number are those of its country. `clusters` are the digits of the
+    text, as the kernel `personal_hints` finds them: where they begin and end, and their number.
     """
     proven = sorted(span for span in valid if _is_proven(text, *span, is_grouped))
     others = []
     position = 0
-    for digits in _DIGITS.finditer(text):
+    rich = [(max(0, begin - _BEFORE_DIGITS), end) for begin, end, digits in clusters if digits >= PHONE_DIGITS.start]
+    for digits in chain.from_iterable(_DIGITS.finditer(text, *span) for span in rich):
         for match in _NUMBER.finditer(text, *digits.span()):
             start, end = match.span()
             while position < len(proven) and proven[position][1] <= start:

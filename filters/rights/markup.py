@@ -7,28 +7,18 @@ that of browsers without scripts. So a tag in a comment, a script, a title or a 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 from resiliparse.parse.html import HTMLTree
 
 from filters.extract.extraction import Extract
 from filters.extract.page import Page
+from native import kernels
 
 if TYPE_CHECKING:
     from resiliparse.parse.html import ElementNode
 
-_CODED_NAME = re.compile(rb"""(?:name|equiv|property)\s*=\s*["']?[^"'<>]{0,60}&#""")
-"""A name with numbers for characters, in lower case. It may be any name."""
-_VALUES = re.compile(rb"noai|noml|noimageai|noindex|none|tdm-|&#")
-_BEFORE = re.compile(
-    rb"""(?:\b(?:rel|itemprop|property|name)\s*=\s*["']?[^"'<>]{0,60}|creativecommons\.org/)l\Z""", re.IGNORECASE
-)
-"""The beginning of a tag that declares a licence, up to the first letter of `license` or `License`."""
-_KEY = re.compile(rb'"license"\s{0,9}:')
-_LOOK_BACK = 100
 _MOST = {name: Extract.limits[name].max or 0 for name in ("tags", "attributes", "depth")}
 _OPT_OUTS = ",".join(
     [f'meta[content*="{word}" i]' for word in ("noai", "noml", "noimageai", "noindex", "none")]
@@ -63,22 +53,9 @@ def attribute_of(tag: ElementNode, name: str) -> str:
 
 def may_opt_out(page: Page, names: Sequence[bytes]) -> bool:
     """Return False if no meta tag can be an opt-out. `names` has a part of each name that such a tag may have."""
-    markup = page.markup
-    data = np.frombuffer(markup, np.uint8)
-    # two thirds of the time of a regular expression
-    for at in np.flatnonzero((data[:-1] == ord("<")) & (data[1:] & 0xDF == ord("M"))).tolist():
-        end = markup.find(b"<", at + 1)
-        tag = markup[at + 1 : end if end >= 0 else len(markup)].lower()
-        named = any(name in tag for name in names) or (b"&#" in tag and _CODED_NAME.search(tag))
-        if named and tag.startswith(b"meta") and _VALUES.search(tag):
-            return True
-    return False
+    return kernels.may_opt_out(page.markup, names)
 
 
 def may_license(page: Page) -> bool:
     """Return False if no tag can declare a licence."""
-    markup = page.markup
-    at = markup.find(b"icense")
-    while at >= 0 and not _BEFORE.search(markup, max(0, at - _LOOK_BACK), at) and not _KEY.match(markup, at - 2):
-        at = markup.find(b"icense", at + 6)
-    return at >= 0
+    return kernels.may_license(page.markup)

@@ -13,6 +13,8 @@
 #include "bind.hpp"
 #include "c4_lines.hpp"
 #include "ngrams.hpp"
+#include "personal_data.hpp"
+#include "rights_tags.hpp"
 #include "sentences.hpp"
 #include "shingles.hpp"
 #include "stretch_table.hpp"
@@ -249,6 +251,33 @@ void bind_text(nb::module_& m) {
       least = least_values(hashes.data(), hashes.size(), as_vector(factors), as_vector(summands));
     }
     return as_row(std::move(least));
+  });
+  m.def("may_opt_out", [](const nb::bytes& markup, const std::vector<nb::bytes>& names) {
+    std::vector<std::string> parts;
+    for (const nb::bytes& name : names) parts.emplace_back(name.c_str(), name.size());
+    nb::gil_scoped_release release;
+    return may_opt_out({markup.c_str(), markup.size()}, parts);
+  });
+  m.def("may_license", [](const nb::bytes& markup) {
+    nb::gil_scoped_release release;
+    return may_license({markup.c_str(), markup.size()});
+  });
+  m.def("personal_hints", [](const nb::str& text) {
+    const Utf8 utf8(text);
+    PersonalHints hints;
+    {
+      nb::gil_scoped_release release;
+      hints = hints_of(utf8.view());
+    }
+    std::vector<std::tuple<std::size_t, std::size_t, std::size_t>> clusters;
+    for (const DigitCluster& one : hints.clusters) clusters.emplace_back(one.begin, one.end, one.digits);
+    nb::set kinds;
+    if (hints.ip_address) kinds.add("ip_address");
+    if (hints.credit_card) kinds.add("credit_card");
+    if (hints.iban) kinds.add("iban");
+    if (hints.us_ssn) kinds.add("us_ssn");
+    if (hints.crypto) kinds.add("crypto");
+    return nb::make_tuple(clusters, kinds);
   });
   m.def(
       "clean_lines",

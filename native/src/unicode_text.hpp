@@ -7,14 +7,15 @@
 
 namespace kernels {
 
-// What a character is, as bits: str.isspace, str.isalpha, str.isdecimal, a category that begins with P, and whether
-// str.splitlines ends a line at it.
+// What a character is, as bits: str.isspace, str.isalpha, str.isdecimal, a category that begins with P, whether
+// str.splitlines ends a line at it, and \w.
 enum CharClass : std::uint8_t {
   kSpaceChar = 1,
   kLetterChar = 2,
   kDigitChar = 4,
   kPunctuationChar = 8,
   kLineEndChar = 16,
+  kWordChar = 32,
 };
 
 // Returns the bits of CharClass.
