@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+_Numbers = npt.NDArray[np.uint32]
+
 SOURCE_DIGEST: str
 """The digest of the sources that the kernels were built from."""
 
@@ -67,3 +69,90 @@ class BlockExtractor:
 
 def choose(chances: Sequence[int], words: Sequence[int]) -> list[bool]:
     """Return which blocks have the highest expected F1. Chances are in 4096ths."""
+
+Waiting = tuple[int, str, list[str] | None]
+"""A stretch that needs tokens: its number, its text, and its shape if that is unknown."""
+
+class StretchTable:
+    """The stretches of texts (runs of characters without whitespace) and their words, as numbers. Safe in threads.
+
+    `punctuation` has the characters of words that are no content, `sentence_ends` those that end a sentence. With
+    `special_cases`, common English stretches are split by their shape. Stretches that `previous` has are copied.
+    """
+
+    def __init__(
+        self,
+        punctuation: str,
+        sentence_ends: str,
+        special_cases: Sequence[str] | None = None,
+        previous: StretchTable | None = None,
+    ) -> None: ...
+    def __len__(self) -> int: ...
+    @property
+    def stored_bytes(self) -> int:
+        """The bytes of all stretches."""
+
+    def drop_previous(self) -> None: ...
+    def read(self, text: str) -> tuple[_Numbers, list[Waiting]]:
+        """Return the number of each stretch, and the stretches that have no tokens yet."""
+
+    def learn(self, shape: Sequence[str], splits: Sequence[tuple[int, int]]) -> None:
+        """Learn which parts (start, end) make up each token of a shape."""
+
+    def split_by_shape(self, number: int) -> bool:
+        """Return whether a stretch has tokens now."""
+
+    def set_tokens(self, number: int, tokens: Sequence[str]) -> None: ...
+    def look_up(self, stretch: str) -> list[str] | None:
+        """Return the tokens of a stretch if they are known. It is not added."""
+
+    def stretch(self, number: int) -> str: ...
+    def words(self, numbers: _Numbers) -> _Numbers: ...
+    def number_words(self, words: Sequence[str]) -> _Numbers: ...
+    def word_number(self, word: str) -> int | None: ...
+    def word_strings(self, words: _Numbers) -> list[str]: ...
+    def word_lengths(self, words: _Numbers) -> npt.NDArray[np.int64]: ...
+    def word_flags(self, words: _Numbers, name: str) -> npt.NDArray[np.uint8]:
+        """Return 1 for each word that is "content", or has "letters"."""
+
+    def count_words(self, words: _Numbers) -> tuple[int, int, int]:
+        """Return the number of words that are content, their characters, and the number of words with letters."""
+
+    def hashes(self, kind: int, numbers: _Numbers) -> tuple[npt.NDArray[np.uint64], list[int]]:
+        """Return the hashes of normalized words, and the stretches whose hashes must be set first."""
+
+    def set_hashes(self, kind: int, number: int, hashes: Sequence[int]) -> None: ...
+    def hash_counts(self, kind: int, numbers: _Numbers) -> _Numbers: ...
+    def roles(self, numbers: _Numbers) -> bytes:
+        """Return a letter for each stretch: w (plain), e (a sentence ends with it), p (punctuation), x (other)."""
+
+    def count_sentences(self, text: str, numbers: _Numbers) -> int: ...
+
+def count_stretches(text: str) -> int: ...
+def top_ngram_chars(table: StretchTable, words: _Numbers, sizes: Sequence[int]) -> list[int]: ...
+def duplicate_ngram_chars(table: StretchTable, words: _Numbers, sizes: Sequence[int]) -> list[int]: ...
+def shingles(hashes: npt.NDArray[np.uint64], size: int) -> npt.NDArray[np.uint64]: ...
+def least_values(
+    hashes: npt.NDArray[np.uint64], factors: npt.NDArray[np.uint32], summands: npt.NDArray[np.uint32]
+) -> npt.NDArray[np.uint32]:
+    """Return the least value of each permutation x → factor · x + summand mod 2^32 of the finalized hashes."""
+
+def clean_lines(
+    table: StretchTable,
+    text: str,
+    numbers: _Numbers,
+    *,
+    terminal_punctuation: bool,
+    javascript_lines: bool,
+    policy_lines: bool,
+    latex: bool,
+    min_words_per_line: int,
+    max_word_length: int,
+) -> tuple[dict[str, int], str | None, _Numbers, list[Waiting]]:
+    """Return C4's measures, the text if it changes, its stretches, and those of them that have no tokens yet."""
+
+def personal_hints(text: str) -> tuple[list[tuple[int, int, int]], set[str]]:
+    """Return the clusters of digits (begin, end, digits), and the kinds of personal data that may be there."""
+
+def may_opt_out(markup: bytes, names: Sequence[bytes]) -> bool: ...
+def may_license(markup: bytes) -> bool: ...

@@ -48,7 +48,7 @@ def sign(hashes: Hashes, count: int = BANDS * ROWS, scheme: Scheme = "affine32")
         return None
     a, b = permutations(count, scheme)
     if scheme == "affine32":
-        return kernels.least_values(hashes, a, b)
+        return kernels.least_values(hashes, a.astype(np.uint32), b.astype(np.uint32))
     lowest: Signature = np.full(count, np.iinfo(a.dtype).max, dtype=a.dtype)
     for start in range(0, len(hashes), _SHINGLES_PER_BLOCK):
         permuted = hashes[start : start + _SHINGLES_PER_BLOCK, None] * a

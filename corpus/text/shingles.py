@@ -30,8 +30,8 @@ import xxhash
 from numpy.typing import NDArray
 
 from corpus.text.punctuation import PUNCTUATION
-from corpus.text.vocabulary import Ints, runs
 from corpus.text.vocabulary import Hashes as Hashes
+from corpus.text.vocabulary import Ints, runs
 from corpus.text.words import LONG_STRETCH, TABLE_LIMIT, TextStretches, split_words
 from native import kernels
 

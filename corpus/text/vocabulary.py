@@ -25,8 +25,8 @@ def new_table(
     special_cases: Sequence[str] | None = None, previous: kernels.StretchTable | None = None
 ) -> kernels.StretchTable:
     """Return an empty table. With special cases, it splits common English stretches itself."""
-    marks = ("".join(sorted(chars)) for chars in (PUNCTUATION_SET, SENTENCE_ENDS))
-    return kernels.StretchTable(*marks, special_cases, previous)
+    punctuation, sentence_ends = ("".join(sorted(chars)) for chars in (PUNCTUATION_SET, SENTENCE_ENDS))
+    return kernels.StretchTable(punctuation, sentence_ends, special_cases, previous)
 
 
 def runs(first: Ints, counts: Ints) -> Ints:

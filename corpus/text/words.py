@@ -128,7 +128,8 @@ class StretchTable:
         self._tokenizer = _tokenizer("xx" if self._segmenter else language)
         self._lock = threading.Lock()
         special_cases = list(self._tokenizer.rules) if language == "en" else None
-        self.kernel = new_table(special_cases, previous.kernel if previous is not None else None)
+        before: kernels.StretchTable | None = previous.kernel if previous is not None else None
+        self.kernel: kernels.StretchTable = new_table(special_cases, before)
 
     def numbers(self, text: str) -> Numbers:
         """Return the number of each stretch of a text. Stretches that are not in the table are added."""
@@ -210,7 +211,7 @@ def _table_for(language: str, text: str = "") -> StretchTable:
         return StretchTable(language)  # a huge text would displace the words of all other texts
     with _tables_lock:
         table = _tables.pop(language) if language in _tables else StretchTable(language)
-        dropped = len(table.kernel) >= TABLE_LIMIT or table.kernel.bytes >= TABLE_BYTES
+        dropped = len(table.kernel) >= TABLE_LIMIT or table.kernel.stored_bytes >= TABLE_BYTES
         if dropped:
             table.kernel.drop_previous()
             table = StretchTable(language, table)

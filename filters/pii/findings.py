@@ -129,8 +129,7 @@ class Finder:
             self.unsearched = max(self.unsearched, unsearched)
             spans: Iterable[tuple[int, int]] = valid
             if self._evidence:
-                own = (own_span(text, *span) for span in valid)
-                spans = phones(text, own, self._phones.is_grouped, clusters)
+                spans = phones(text, [own_span(text, *span) for span in valid], self._phones.is_grouped, clusters)
             for start, end in spans:
                 yield RecognizerResult("phone", start, end, PhoneRecognizer.SCORE)
 

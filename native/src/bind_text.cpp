@@ -110,7 +110,7 @@ void bind_text(nb::module_& m) {
           nb::arg("punctuation"), nb::arg("sentence_ends"), nb::arg("special_cases").none() = nb::none(),
           nb::arg("previous").none() = nb::none())
       .def("__len__", &Table::size)
-      .def_prop_ro("bytes", &Table::bytes)
+      .def_prop_ro("stored_bytes", &Table::bytes)
       .def("drop_previous", &Table::drop_previous)
       .def("read",
            [](Table& self, const nb::str& text) {

@@ -15,14 +15,25 @@ from tests.reference.rights_tags import may_license, may_opt_out
 
 NAMES = (b"robots", b"tdm-", b"gptbot")
 DIGITS = [*"0123456789", "12", "345", "2020", "4111", "555", "٣", "１"]
-MARKS = [*" .-:/,()+[]xX#~\t\n\u00a0\u2013\ud800é", "...", "ext. ", "AB12", "bc1", "::", "abc", " tel ", " phone: ", "int"]
+MARKS = [
+    *" .-:/,()+[]xX#~\t\n\u00a0\u2013\ud800é",
+    "...",
+    "ext. ",
+    "AB12",
+    "bc1",
+    "::",
+    "abc",
+    " tel ",
+    " phone: ",
+    "int",
+]
 PIECES = st.sampled_from([*DIGITS, *MARKS, "1" * 25, "q" * 9, " word word word "])
 FINDER = PhoneFinder(PHONE_REGIONS, 7)
 
 TAGS = [
-    "<", ">", "<meta ", "<META ", "name", "property", "http-equiv", "=", " = ", '"', "'", "robots", "GPTBot", "tdm-", "noai",
-    "NoIndex", "none", "&#", "&#114;", "rel", "itemprop", "license", "License", "icense", "creativecommons.org/", '"license"',
-    " ", "\t\v", ":", "x" * 30, "y" * 61, "licenses/by", "</meta", "a",
+    "<", ">", "<meta ", "<META ", "name", "property", "http-equiv", "=", " = ", '"', "'", "robots", "GPTBot", "tdm-",
+    "noai", "NoIndex", "none", "&#", "&#114;", "rel", "itemprop", "license", "License", "icense", '"license"',
+    "creativecommons.org/", " ", "\t\v", ":", "x" * 30, "y" * 61, "licenses/by", "</meta", "a",
 ]  # fmt: skip
 
 

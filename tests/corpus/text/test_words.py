@@ -171,10 +171,10 @@ def test_a_table_is_bounded_in_bytes_too(monkeypatch):
     for start in range(0, 100, 5):
         text = " ".join(f"word{i}" * 10 for i in range(start, start + 5))
         assert remembered(text) == text.split()
-        assert words._tables["en"].kernel.bytes < 1_000
-    before = words._tables["en"].kernel.bytes
+        assert words._tables["en"].kernel.stored_bytes < 1_000
+    before = words._tables["en"].kernel.stored_bytes
     assert remembered("x" * 400 + " " + "y" * 400) == ["x" * 400, "y" * 400]
-    assert words._tables["en"].kernel.bytes == before
+    assert words._tables["en"].kernel.stored_bytes == before
 
 
 def test_a_text_of_more_stretches_than_a_table_holds_leaves_no_trace(monkeypatch):
