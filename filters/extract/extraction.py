@@ -16,24 +16,26 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from lxml import etree
 from lxml.html import HTMLParser, fromstring
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
-from trafilatura.utils import repair_faulty_html
 
 from corpus.document import Document
 from corpus.errors import ConfigError, did_you_mean
 from corpus.stage import Limit, Measured, Stage, ratio
 from corpus.warc.record import HTML
-from filters.extract import precision_mode
 from filters.extract.blocks import MODEL, load_model
 from filters.extract.layout_tables import open_layout_tables
 from filters.extract.metadata import article_body, metadata_of
 from filters.extract.page import MAX_BODY_BYTES, Page, page_of
 from filters.extract.structure import SURE_DEPTH, tree_depth
 from native import kernels
+
+if TYPE_CHECKING:
+    from filters.extract.precision_mode import Change
 
 ENGINES = ("blocks", "trafilatura", "resiliparse", "rescue")
 COMMENTS = ("auto", "keep", "drop")
@@ -247,11 +249,13 @@ def lost_words(text: str, other: str) -> float:
     return (theirs - has).total() / has.total() if has else math.inf
 
 
-def trafilatura_text(page: Page, change: precision_mode.Change | None = None) -> str:
+def trafilatura_text(page: Page, change: Change | None = None) -> str:
     """Return the text that trafilatura extracts from a page, or "" if trafilatura finds none.
 
     `change` is applied to the page's tree first.
     """
+    from filters.extract import precision_mode  # trafilatura takes 0.2 s, and other engines do not need it
+
     deep = deep_tree(page) if page.structure.depth > SURE_DEPTH else None
     if deep is not None:
         if change is not None:
@@ -269,6 +273,8 @@ def deep_tree(page: Page) -> etree._Element | None:
         collect_ids=False, default_doctype=False, encoding="utf-8",
         remove_comments=True, remove_pis=True, huge_tree=True,
     )  # fmt: skip
+    from trafilatura.utils import repair_faulty_html
+
     html = repair_faulty_html(page.html, page.html[:50].lower())
     try:
         # as bytes, because lxml rejects a str with an XML encoding declaration

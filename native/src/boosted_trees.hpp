@@ -32,13 +32,22 @@ class BoostedTrees {
     std::uint16_t feature;
     std::uint16_t next[2];
   };
-  struct Tree {
-    std::uint16_t root = 0, depth = 0;
+  struct Range {
+    std::int32_t least, most;
   };
+  // The trees without the decisions that are the same for all values within some ranges.
+  struct Pruned {
+    std::vector<Step> steps;
+    std::vector<std::uint16_t> target;  // the step at which a step ends up
+    std::vector<std::uint16_t> height;
+  };
+
+  void prune(const std::vector<Range>& ranges, Pruned& pruned) const;
 
   std::vector<Step> steps_;
   std::vector<std::int16_t> values_;  // of the leaf at each step
-  std::vector<Tree> trees_;
+  std::vector<std::uint16_t> roots_;
+  std::size_t nodes_ = 0;
   std::size_t row_features_, shared_features_;
 };
 
