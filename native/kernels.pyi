@@ -1,6 +1,7 @@
 """The kernels. native/src/module.cpp binds them."""
 
 from collections.abc import Sequence
+from mmap import mmap
 
 import numpy as np
 import numpy.typing as npt
@@ -67,3 +68,14 @@ class BlockExtractor:
 
 def choose(chances: Sequence[int], words: Sequence[int]) -> list[bool]:
     """Return which blocks have the highest expected F1. Chances are in 4096ths."""
+
+class FastText:
+    """A supervised model of fastText, which reads the model's file."""
+
+    def __init__(self, file: mmap | bytes) -> None: ...
+    def labels(self) -> list[str]: ...
+    def predict(self, text: bytes, asked: Sequence[int]) -> tuple[int, float, list[float]]:
+        """Return the number of the most likely label and its probability, and the probabilities of labels by number.
+
+        The number is -1 if the model knows nothing of the text.
+        """

@@ -8,6 +8,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include "bind_fasttext.hpp"
 #include "block_extractor.hpp"
 #include "block_features.hpp"
 #include "html_references.hpp"
@@ -220,4 +221,6 @@ NB_MODULE(kernels, m) {
     const auto taken = choose(chances, counts);
     return std::vector<bool>(taken.begin(), taken.end());
   });
+
+  bind_fasttext(m);
 }
