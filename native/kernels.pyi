@@ -79,3 +79,12 @@ class FastText:
 
         The number is -1 if the model knows nothing of the text.
         """
+
+def structure_of(html: bytes, sure_depth: int) -> tuple[int, int, int]:
+    """Return the number of "<", the most attributes in one tag of 1,000 bytes, and the depth to which elements nest.
+
+    If the depth is above `sure_depth`, scripts, styles and comments are left out, because scripts can write tags.
+    """
+
+def beyond_ascii(data: bytes) -> int | None:
+    """Return the number of bytes beyond ASCII, or None if the bytes are not UTF-8, or if one of them is zero."""

@@ -9,6 +9,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "bind_fasttext.hpp"
+#include "bind_markup.hpp"
 #include "block_extractor.hpp"
 #include "block_features.hpp"
 #include "html_references.hpp"
@@ -223,4 +224,5 @@ NB_MODULE(kernels, m) {
   });
 
   bind_fasttext(m);
+  bind_markup(m);
 }

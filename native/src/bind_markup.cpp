@@ -1,0 +1,35 @@
+#include "bind_markup.hpp"
+
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/tuple.h>
+
+#include <tuple>
+
+#include "html_structure.hpp"
+#include "utf8.hpp"
+
+namespace nb = nanobind;
+
+namespace kernels {
+
+void bind_markup(nb::module_& m) {
+  m.def(
+      "structure_of",
+      [](nb::bytes html, std::size_t sure_depth) {
+        const std::string_view bytes(html.c_str(), html.size());
+        nb::gil_scoped_release release;
+        const HtmlStructure found = structure_of(bytes, sure_depth);
+        return std::make_tuple(found.tags, found.attributes, found.depth);
+      },
+      nb::arg("html"), nb::arg("sure_depth"));
+  m.def(
+      "beyond_ascii",
+      [](nb::bytes data) {
+        const std::string_view bytes(data.c_str(), data.size());
+        nb::gil_scoped_release release;
+        return beyond_ascii(bytes);
+      },
+      nb::arg("data"));
+}
+
+}  // namespace kernels
