@@ -88,3 +88,9 @@ def structure_of(html: bytes, sure_depth: int) -> tuple[int, int, int]:
 
 def beyond_ascii(data: bytes) -> int | None:
     """Return the number of bytes beyond ASCII, or None if the bytes are not UTF-8, or if one of them is zero."""
+
+def visible_text(html: bytes, chars: int, least: int) -> str:
+    """Return up to `chars` characters of the text between tags, in pieces of `least` or more, a line for each.
+
+    `html` is UTF-8. Scripts, styles, templates and what is for browsers without scripts are left out.
+    """

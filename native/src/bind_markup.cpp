@@ -1,12 +1,14 @@
 #include "bind_markup.hpp"
 
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 
 #include <tuple>
 
 #include "html_structure.hpp"
 #include "utf8.hpp"
+#include "visible_text.hpp"
 
 namespace nb = nanobind;
 
@@ -30,6 +32,14 @@ void bind_markup(nb::module_& m) {
         return beyond_ascii(bytes);
       },
       nb::arg("data"));
+  m.def(
+      "visible_text",
+      [](nb::bytes html, std::size_t chars, std::size_t least) {
+        const std::string_view bytes(html.c_str(), html.size());
+        nb::gil_scoped_release release;
+        return visible_text(bytes, chars, least);
+      },
+      nb::arg("html"), nb::arg("chars"), nb::arg("least"));
 }
 
 }  // namespace kernels

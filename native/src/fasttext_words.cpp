@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "utf8.hpp"
+
 namespace kernels {
 namespace {
 
@@ -13,9 +15,6 @@ constexpr std::uint32_t kNoHash = 2166136261;
 bool parts_tokens(char character) {
   return character == ' ' || character == '\0' || (character >= '\t' && character <= '\r');
 }
-
-// Whether a byte begins a character of UTF-8.
-bool begins(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }
 
 // A step of FNV-1a. fastText's characters have a sign.
 std::uint32_t extended(std::uint32_t hash, char character) {
@@ -135,7 +134,7 @@ void FastTextWords::take_rows(std::string_view text, RowSum& rows) const {
 
 // Takes n-grams of characters by the character at which they begin, short ones first.
 void FastTextWords::take_ngrams(const std::string& characters, TextItems& items, RowSum& rows) const {
-  auto left = static_cast<std::size_t>(std::count_if(characters.begin(), characters.end(), begins));
+  auto left = static_cast<std::size_t>(std::count_if(characters.begin(), characters.end(), begins_character));
   for (const char* start = characters.c_str(); left > 0; --left) {  // a NUL follows the last character
     if (!items.has_space(file_.longest)) ngrams_.take(items, rows);
     const bool bracket = left == 1 || start == characters.c_str();  // on its own it is no n-gram
@@ -145,11 +144,11 @@ void FastTextWords::take_ngrams(const std::string& characters, TextItems& items,
     const char* at = start;
     for (std::size_t n = 1; n <= longest; ++n) {
       do hash = extended(hash, *at++);
-      while (!begins(*at));
+      while (!begins_character(*at));
       if (n >= shortest) items.add_hash(hash);
     }
     do ++start;
-    while (!begins(*start));
+    while (!begins_character(*start));
   }
 }
 

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <string>
 
+#include "html_tokenizer.hpp"
+
 namespace kernels {
 namespace {
 
@@ -39,7 +41,7 @@ constexpr auto kNests = [] {
   return nests;
 }();
 
-constexpr bool is_space(char byte) { return byte == ' ' || (byte >= '\t' && byte <= '\r'); }
+constexpr bool is_blank(char byte) { return byte == ' ' || (byte >= '\t' && byte <= '\r'); }
 
 // Counts the attributes in a tag that begins with its name: what follows spaces or slashes.
 std::size_t attributes_in(std::string_view tag) {
@@ -50,18 +52,18 @@ std::size_t attributes_in(std::string_view tag) {
     return at > start;
   };
   while (at < tag.size()) {
-    skip([](char byte) { return !is_space(byte) && byte != '/'; });
-    skip([](char byte) { return is_space(byte) || byte == '/'; });
-    if (!skip([](char byte) { return !is_space(byte) && byte != '/' && byte != '='; })) continue;
+    skip([](char byte) { return !is_blank(byte) && byte != '/'; });
+    skip([](char byte) { return is_blank(byte) || byte == '/'; });
+    if (!skip([](char byte) { return !is_blank(byte) && byte != '/' && byte != '='; })) continue;
     ++count;
     const std::size_t name_end = at;
-    skip(is_space);
+    skip(is_blank);
     if (at == tag.size() || tag[at] != '=') {
       at = name_end;
       continue;
     }
     ++at;
-    skip(is_space);
+    skip(is_blank);
     if (at == tag.size()) {
       at = name_end;
       continue;
@@ -72,20 +74,14 @@ std::size_t attributes_in(std::string_view tag) {
       skip([&](char byte) { return byte != quote; });
       at += at < tag.size();
     } else {
-      skip([](char byte) { return !is_space(byte) && byte != '"' && byte != '\''; });
+      skip([](char byte) { return !is_blank(byte) && byte != '"' && byte != '\''; });
     }
   }
   return count;
 }
 
-// Whether text begins at a place, in any case. `text` is in lower case.
-bool is_at(std::string_view html, std::size_t place, std::string_view text) {
-  if (html.size() - place < text.size()) return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char byte = html[place + i];
-    if ((byte >= 'A' && byte <= 'Z' ? byte + ('a' - 'A') : byte) != text[i]) return false;
-  }
-  return true;
+bool is_at(std::string_view html, std::size_t place, std::string_view lower) {
+  return equals_ignoring_case(html.substr(place, lower.size()), lower);
 }
 
 std::size_t find_tag(std::string_view html, std::string_view tag, std::size_t from) {
@@ -132,7 +128,7 @@ HtmlStructure structure_of(std::string_view html, std::size_t sure_depth) {
     add_tag(html, start, level, found.depth);
     const std::string_view tag = html.substr(start + 1, end - start - 1);
     const std::size_t size = tag.size() + 1 < kLongTag ? 0 : std::min(tag.find('>'), tag.size());
-    if (size + 1 >= kLongTag && letter(tag[0]) > 0 && letter(tag[0]) < 27) {
+    if (size + 1 >= kLongTag && is_letter(tag[0])) {
       found.attributes = std::max(found.attributes, attributes_in(tag.substr(0, size)));
     }
     start = next;

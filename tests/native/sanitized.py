@@ -40,6 +40,8 @@ def main(seed: int, count: int) -> None:
         if chance.random() < 0.5:
             html = html.decode("utf-8", "replace").encode()
         total.update(repr((kernels.structure_of(html, 5), kernels.beyond_ascii(html))).encode())
+        if kernels.beyond_ascii(html) is not None:
+            total.update(kernels.visible_text(html, chance.choice((1_000, 100_000)), 16).encode())
         for model in models:
             total.update(repr(model.predict(html, [0, 5])).encode())
         if chance.random() < 0.1:
