@@ -94,3 +94,10 @@ def visible_text(html: bytes, chars: int, least: int) -> str:
 
     `html` is UTF-8. Scripts, styles, templates and what is for browsers without scripts are left out.
     """
+
+class PhraseCounter:
+    """Phrases in lower case, which are looked for all at once."""
+
+    def __init__(self, phrases: Sequence[str]) -> None: ...
+    def counts(self, text: bytes) -> list[int]:
+        """Return how often the text has each phrase, in any case. The same phrase is not counted where it overlaps."""

@@ -2,11 +2,14 @@
 
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/string_view.h>
 #include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
 
 #include <tuple>
 
 #include "html_structure.hpp"
+#include "phrase_matcher.hpp"
 #include "utf8.hpp"
 #include "visible_text.hpp"
 
@@ -15,6 +18,16 @@ namespace nb = nanobind;
 namespace kernels {
 
 void bind_markup(nb::module_& m) {
+  nb::class_<PhraseCounter>(m, "PhraseCounter")
+      .def(nb::init<const std::vector<std::string_view>&>(), nb::arg("phrases"))
+      .def(
+          "counts",
+          [](const PhraseCounter& self, nb::bytes text) {
+            const std::string_view bytes(text.c_str(), text.size());
+            nb::gil_scoped_release release;
+            return self.counts(bytes);
+          },
+          nb::arg("text"));
   m.def(
       "structure_of",
       [](nb::bytes html, std::size_t sure_depth) {

@@ -34,12 +34,14 @@ def main(seed: int, count: int) -> None:
     pages, total = real_pages([]), hashlib.sha256()
     files = [BUNDLED.read_bytes(), (MODELS / "page_type" / "model.bin").read_bytes()]
     models = [kernels.FastText(file) for file in files]
+    phrases = kernels.PhraseCounter(["a", "<p", "the ", "class=", "href", "e e"])
     for _ in range(count):
         page, other = chance.choice(pages), chance.choice(pages)
         html, _ = mutated(chance, page[: chance.choice((300, 3_000, 30_000))], other)
         if chance.random() < 0.5:
             html = html.decode("utf-8", "replace").encode()
-        total.update(repr((kernels.structure_of(html, 5), kernels.beyond_ascii(html))).encode())
+        looks = (kernels.structure_of(html, 5), kernels.beyond_ascii(html), phrases.counts(html))
+        total.update(repr(looks).encode())
         if kernels.beyond_ascii(html) is not None:
             total.update(kernels.visible_text(html, chance.choice((1_000, 100_000)), 16).encode())
         for model in models:
