@@ -12,7 +12,7 @@ from importlib.resources.abc import Traversable
 from native import kernels
 
 LIBRARIES = (
-    "babel", "brotli", "fasttext-community", "ftfy", "idna", "lxml", "numpy", "orjson", "phonenumbers",
+    "babel", "brotli", "ftfy", "idna", "lxml", "numpy", "orjson", "phonenumbers",
     "presidio-analyzer", "pyarrow", "regex", "resiliparse", "spacy", "tldextract", "trafilatura", "xxhash", "zstandard",
 )  # fmt: skip
 """The libraries whose version can change a decision, a text or the bytes of a file."""

@@ -1,6 +1,7 @@
 """The kernels. native/src/module.cpp binds them."""
 
 from collections.abc import Sequence
+from mmap import mmap
 
 import numpy as np
 import numpy.typing as npt
@@ -156,3 +157,36 @@ def personal_hints(text: str) -> tuple[list[tuple[int, int, int]], set[str]]:
 
 def may_opt_out(markup: bytes, names: Sequence[bytes]) -> bool: ...
 def may_license(markup: bytes) -> bool: ...
+
+class FastText:
+    """A supervised model of fastText, which reads the model's file."""
+
+    def __init__(self, file: mmap | bytes) -> None: ...
+    def labels(self) -> list[str]: ...
+    def predict(self, text: bytes, asked: Sequence[int]) -> tuple[int, float, list[float]]:
+        """Return the number of the most likely label and its probability, and the probabilities of labels by number.
+
+        The number is -1 if the model knows nothing of the text.
+        """
+
+def structure_of(html: bytes, sure_depth: int) -> tuple[int, int, int]:
+    """Return the number of "<", the most attributes in one tag of 1,000 bytes, and the depth to which elements nest.
+
+    If the depth is above `sure_depth`, scripts, styles and comments are left out, because scripts can write tags.
+    """
+
+def beyond_ascii(data: bytes) -> int | None:
+    """Return the number of bytes beyond ASCII, or None if the bytes are not UTF-8, or if one of them is zero."""
+
+def visible_text(html: bytes, chars: int, least: int) -> str:
+    """Return up to `chars` characters of the text between tags, in pieces of `least` or more, a line for each.
+
+    `html` is UTF-8. Scripts, styles, templates and what is for browsers without scripts are left out.
+    """
+
+class PhraseCounter:
+    """Phrases in lower case, which are looked for all at once."""
+
+    def __init__(self, phrases: Sequence[str]) -> None: ...
+    def counts(self, text: bytes) -> list[int]:
+        """Return how often the text has each phrase, in any case. The same phrase is not counted where it overlaps."""

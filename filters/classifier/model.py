@@ -21,7 +21,7 @@ from corpus.document import Document
 from corpus.errors import ConfigError, did_you_mean
 from corpus.json_data import Maybe, check_shape, parse_json
 from filters.classifier.tokens import PARTS, View, line_of
-from filters.fasttext_file import Predict, digest_of_model, labels_of_model, load_fasttext
+from filters.fasttext_file import FastText, digest_of_model, open_fasttext
 
 FACTS = "classifier.json"
 MODELS = Path(__file__).parent / "models"
@@ -67,7 +67,7 @@ class Model:
 
     def load(self) -> Scorer:
         """Load the model. All stages of a process share it."""
-        return Scorer(self, _loaded(self.file, self.digests[self.file.name]))
+        return Scorer(self, open_fasttext(self.file, self.digests[self.file.name], TODO))
 
 
 @dataclass(frozen=True)
@@ -75,18 +75,20 @@ class Scorer:
     """The predictions of a loaded classifier."""
 
     model: Model
-    predict: Predict
+    fasttext: FastText
 
     def judge(self, doc: Document, wanted: str = "") -> tuple[str | None, float | None]:
         """Return the most likely label, and the calibrated probability of the wanted label, or of the most likely one.
-        Both are None if the model knows nothing of the document. fastText's order decides, before the calibration."""
+        Both are None if the model knows nothing of the document. The label is the most likely one before the
+        calibration."""
         view = self.model.view
-        found = self.predict(line_of(doc, view) if view else doc.text, -1 if wanted else 1)
-        if not found:
+        asked = [number for number, label in enumerate(self.fasttext.labels) if label == wanted]
+        label, probability, found = self.fasttext.predict(line_of(doc, view) if view else doc.text, asked)
+        if label is None:
             return None, None
-        label = found[0][0]
-        name = wanted or label
-        return label, self.model.calibration.get(name, Calibration())(dict(found).get(name, 0.0))
+        if wanted:
+            probability = max(found, default=0.0)
+        return label, self.model.calibration.get(wanted or label, Calibration())(probability)
 
 
 def open_model(name: str) -> Model:
@@ -111,7 +113,7 @@ def shipped() -> list[str]:
 @lru_cache(maxsize=8)
 def _of_file(path: Path, size: int, changed: int) -> Model:
     digest = digest_of_model(path, TODO)
-    return Model(path, tuple(labels_of_model(path, TODO)), {path.name: digest})
+    return Model(path, tuple(open_fasttext(path, digest, TODO).labels), {path.name: digest})
 
 
 def _of_folder(folder: Path) -> Model:
@@ -148,8 +150,3 @@ def _calibration(pair: Sequence[Any]) -> Calibration:
     if not all(isinstance(one, int | float) and math.isfinite(one) for one in pair):
         raise ValueError("a calibration is not a pair of numbers")
     return Calibration(float(a), float(b))
-
-
-@lru_cache(maxsize=4)
-def _loaded(file: Path, digest: str) -> Predict:
-    return load_fasttext(file)

@@ -20,9 +20,9 @@ class Classifier(Stage):
     No limit is set by default. `score.min = 0.5` keeps pages that probably have the wanted label, and
     `label.one_of = ["article", "forum"]` keeps pages by their label. A recipe may have several of these stages, each
     with a `name` of its own: the measures are then `quality.score`, `topic.label` and so on. `corpus classifier train`
-    makes models from your own pages (docs/classifier.md), and any supervised fastText model can be used. fastText
-    itself predicts. `page_type` ships with corpus: article, collection, documentation, forum, listing, product and
-    service, trained on the development pages of WCXB (Murrough-Foley/web-content-extraction-benchmark, CC-BY-4.0).
+    makes models from your own pages (docs/classifier.md), and any supervised fastText model can be used. `page_type`
+    ships with corpus: article, collection, documentation, forum, listing, product and service, trained on the
+    development pages of WCXB (Murrough-Foley/web-content-extraction-benchmark, CC-BY-4.0).
     """
 
     name = "classifier"

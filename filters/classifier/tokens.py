@@ -25,6 +25,7 @@ from itertools import islice
 from corpus.document import Document
 from corpus.url_identity import split_url
 from filters.extract.page import Page
+from native import kernels
 
 CHARS = 5_000
 
@@ -64,6 +65,7 @@ _SAID = (
     "sku", "sort by", "table of contents", "testimonials", "thread", "version", "wishlist",
 )  # fmt: skip
 """Strings that pages of one type have more often than others, anywhere in the HTML: in texts, names and data."""
+_SAID_COUNTS = kernels.PhraseCounter(_SAID)
 
 _TAGS = (
     "a", "article", "aside", "blockquote", "button", "code", "div", "dl", "figure", "form", "h1", "h2", "h3", "iframe",
@@ -156,8 +158,8 @@ def _page(doc: Document, words: Words, chars: int) -> Iterator[str]:
     lower = body.lower()
     names = b" ".join(body[slice(*found.span(1))] for found in _CLASS.finditer(lower) if _starts(lower, found.start()))
     yield from (f"h:c={name}" for name in sorted({_ascii(word) for word in _CLASS_WORD.findall(names)}))
-    for said in _SAID:
-        if count := lower.count(said.encode()):
+    for said, count in zip(_SAID, _SAID_COUNTS.counts(body), strict=True):
+        if count:
             yield f"h:w={said.replace(' ', '_')}{min(count.bit_length(), 4)}"
     tags = Counter(_TAG.findall(lower))
     total = sum(tags.values())

@@ -16,7 +16,7 @@ from resiliparse.parse.html import HTMLTree
 from corpus.document import Document
 from corpus.warc.http_message import HttpMessage, decode_body, parse_http
 from corpus.warc.record import Record, media_type_of
-from filters.extract.charset import decode_html, http_charset
+from filters.extract.charset import decode_html, evidence_for_utf8, http_charset
 from filters.extract.structure import Structure, scan
 
 MAX_BODY_BYTES = 20 << 20
@@ -106,8 +106,18 @@ class Page:
         return scan(self.markup)
 
     @cached_property
+    def _served_charset(self) -> str | None:
+        return http_charset(self.message.headers.get("content-type", ""))
+
+    @cached_property
+    def _evidence_for_utf8(self) -> str | None:
+        return evidence_for_utf8(self.body, self._served_charset)
+
+    @cached_property
     def _html(self) -> tuple[str, str, str]:
-        return decode_html(self.body, http_charset(self.message.headers.get("content-type", "")))
+        if self._evidence_for_utf8 is not None:
+            return self.body.decode(), "utf-8", self._evidence_for_utf8
+        return decode_html(self.body, self._served_charset)
 
     @property
     def html(self) -> str:
@@ -122,21 +132,16 @@ class Page:
     @property
     def utf8(self) -> bytes:
         """The decoded page in UTF-8."""
-        html, charset, how = self._html
-        body = self.body
-        # decoding removed no mark, no NUL and no incomplete last character, as on nine of ten pages
-        if charset == "utf-8" and how not in ("bom", "replaced") and body[-1:].isascii() and b"\0" not in body:
-            return body
-        return html.encode()
+        return self.body if self._evidence_for_utf8 is not None else self.html.encode()
 
     @property
     def charset(self) -> str:
-        return self._html[1]
+        return "utf-8" if self._evidence_for_utf8 is not None else self._html[1]
 
     @property
     def charset_source(self) -> str:
         """The evidence for the charset, as `decode_html` names it."""
-        return self._html[2]
+        return self._evidence_for_utf8 or self._html[2]
 
 
 def page_of(doc: Document) -> Page:

@@ -11,8 +11,7 @@ from pathlib import Path
 from corpus.document import Document, storable
 from corpus.errors import ConfigError, did_you_mean
 from corpus.stage import Limit, Measured, Stage
-from filters.fasttext_file import Predict, digest_of_model, load_fasttext
-from filters.language.fasttext_model import FastModel
+from filters.fasttext_file import digest_of_model, open_fasttext
 from filters.language.labels import code_of, code_of_iso
 
 LID_176_FTZ = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
@@ -22,9 +21,6 @@ https://fasttext.cc/docs/en/language-identification.html."""
 BUNDLED = Path(__file__).with_name("lid.176.ftz")
 
 ENGINES = ("fasttext", "heliport")
-
-_FAST_CHARS = 200_000
-"""Texts longer than this are left to fastText itself, because it needs no arrays of their size."""
 
 _TODO = "Reinstall corpus, which contains lid.176.ftz, or correct the parameters model and sha256."
 
@@ -120,50 +116,34 @@ def _heliport() -> Callable[[str], str]:
 
 
 class Predictor:
-    """The predictions of a checked fastText model. An empty path means lid.176.ftz. Newlines in a text count as spaces.
-
-    `FastModel` predicts if its results equal fastText's to the last bit. Otherwise fastText predicts.
-    """
+    """The predictions of a fastText model. An empty path means lid.176.ftz. Newlines in a text count as spaces."""
 
     def __init__(self, model: str = "", sha256: str = "") -> None:
-        self._slow, self._fast = _loaded(*checked_model(model, sha256))
-        self._known: dict[tuple[str, ...], list[str]] = {}
+        self._model = open_fasttext(*checked_model(model, sha256), _TODO)
+        self._known: dict[tuple[str, ...], list[int]] = {}
 
     def best(self, text: str) -> tuple[str, float]:
         """Return the most likely language code and its probability, or ("", 0) if there is none."""
-        if self._fast is not None and len(text) <= _FAST_CHARS:
-            label, probability = self._fast.predict(text) or ("", 0.0)
-        else:
-            label, probability = next(iter(self._slow(text, 1)), ("", 0.0))
-        return code_of(label), probability
+        label, probability, _ = self._model.predict(text)
+        return code_of(label or ""), probability
 
     def of(self, text: str, languages: Sequence[str]) -> float:
         """Return the probability that a text is in one of these languages."""
-        if self._fast is not None:
-            found = self._fast.probabilities(text, self._labels_of(tuple(languages)))
-        else:
-            found = [probability for label, probability in self._slow(text, -1) if code_of(label) in languages]
+        _, _, found = self._model.predict(text, self._labels_of(tuple(languages)))
         return min(sum(found, 0.0), 1.0)
 
-    def _labels_of(self, languages: tuple[str, ...]) -> list[str]:
-        """Return the labels of the fast model for some languages."""
+    def _labels_of(self, languages: tuple[str, ...]) -> list[int]:
+        """Return the numbers of the labels for some languages."""
         if languages not in self._known:
-            assert self._fast is not None
-            self._known[languages] = [label for label in self._fast.labels if code_of(label) in languages]
+            labels = enumerate(self._model.labels)
+            self._known[languages] = [number for number, label in labels if code_of(label) in languages]
         return self._known[languages]
 
 
 def checked_model(model: str = "", sha256: str = "") -> tuple[Path, str]:
-    """Return the path and sha256 of a model, or raise ConfigError. A damaged model would crash the process."""
+    """Return the path and sha256 of a model. Raises ConfigError if it can't be read, or is another one."""
     path, expected = (Path(model), sha256) if model else (BUNDLED, LID_176_FTZ)
     digest = digest_of_model(path, _TODO)
     if expected and digest != expected:
         raise ConfigError(f"The language model {path} has sha256 {digest}, not {expected}.", _TODO)
     return path, digest
-
-
-@lru_cache(maxsize=2)
-def _loaded(path: Path, digest: str) -> tuple[Predict, FastModel | None]:
-    """Load a model as fastText and, if possible, as `FastModel`. All stages of a process share it."""
-    slow = load_fasttext(path)
-    return slow, FastModel.of(path, slow)

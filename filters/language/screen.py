@@ -6,7 +6,6 @@ an approximation. The threshold of the screen is in the recipe, and `python -m b
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,9 @@ from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.stage import Limit, Measured
 from corpus.warc.record import HTML
-from filters.extract.page import page_of
+from filters.extract.page import Page, page_of
 from filters.language.identification import FastTextStage, Language
+from native import kernels
 
 if TYPE_CHECKING:
     from corpus.stage import BoundStage
@@ -48,10 +48,6 @@ _MIN_RUN = 16
 
 _MIN_CHARS = 100
 """A page with less visible text than this is not judged."""
-
-_RUN = re.compile(rf">([^<]{{{_MIN_RUN},}})")  # beginning with a plain character makes this three times as fast
-_HIDDEN = re.compile(r"<(script|style|noscript|template)\b", re.IGNORECASE)
-_CLOSING = {tag: re.compile(rf"</{tag}\b", re.IGNORECASE) for tag in ("script", "style", "noscript", "template")}
 
 
 class LanguageScreen(FastTextStage):
@@ -112,10 +108,11 @@ class LanguageScreen(FastTextStage):
         page = page_of(doc)
         if page.message.status not in (None, *range(200, 300)) or page.media_type not in HTML or not page.body:
             return None, None
-        score, beginning = self._first_score(page.html)
+        html = page.utf8
+        score, beginning = self._first_score(page, html)
         if score is None or score >= _DOUBT[1]:
             return score, None
-        text = visible_text(page.html, len(page.html))
+        text = kernels.visible_text(html, len(html), _MIN_RUN)
         last = len(text) - _FIRST_LOOK_CHARS
         starts = [last * look // (_LOOKS - 1) for look in range(1, _LOOKS)] if last > 0 else []
         found = (self._wanted(text[start : start + _FIRST_LOOK_CHARS]) for start in starts)
@@ -125,43 +122,20 @@ class LanguageScreen(FastTextStage):
         label, _ = self.predictor_.best(beginning)
         return score, label or None
 
-    def _first_score(self, html: str) -> tuple[float | None, str]:
+    def _first_score(self, page: Page, html: bytes) -> tuple[float | None, str]:
         """Return the probability for the beginning of the page, and the text from which it was computed."""
-        text = visible_text(html, _FIRST_LOOK_CHARS)
+        text = kernels.visible_text(html, _FIRST_LOOK_CHARS, _MIN_RUN)
         if len(text) >= _MIN_CHARS:
             score = self._wanted(text)
             if score >= _SURE or (score < _FOREIGN and len(text) >= _FIRST_LOOK_CHARS):
                 return score, text
             if len(text) >= _FIRST_LOOK_CHARS:
-                text = visible_text(html, _CHARS)
+                text = kernels.visible_text(html, _CHARS, _MIN_RUN)
                 score = self._wanted(text)
             if not _DOUBT[0] <= score < _DOUBT[1]:
                 return score, text
-        other = extract_plain_text(html, main_content=False, alt_texts=False, links=False)[:_CHARS]
+        other = extract_plain_text(page.html, main_content=False, alt_texts=False, links=False)[:_CHARS]
         return (self._wanted(other) if len(other.strip()) >= _MIN_CHARS else None), other
 
     def _wanted(self, text: str) -> float:
         return round(self.predictor_.of(text, tuple(self.wanted)), 6)
-
-
-def visible_text(html: str, chars: int) -> str:
-    """Return up to `chars` characters of text between tags, in pieces of 16 or more, without scripts and styles."""
-    parts: list[str] = []
-    size = start = 0
-    if html[:1] != "<":
-        html = ">" + html
-    while size < chars and start < len(html):
-        hidden = _HIDDEN.search(html, start)
-        end = hidden.start() if hidden else len(html)
-        for run in _RUN.finditer(html, start, end):
-            text = run.group(1).strip()
-            if len(text) >= _MIN_RUN:
-                parts.append(text[: chars - size])
-                size += len(parts[-1]) + 1
-                if size >= chars:
-                    break
-        if hidden is None:
-            break
-        closing = _CLOSING[hidden.group(1).lower()].search(html, hidden.end())
-        start = closing.end() if closing else len(html)
-    return "\n".join(parts)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from corpus.errors import ConfigError, InputError
-from filters.fasttext_file import LABEL, load_fasttext
+from filters.fasttext_file import LABEL, FastText
 from jobs.classifier.pages import Page, draw
 
 FILE = "model.bin"
@@ -128,10 +128,13 @@ def judge_held_out(
         for fold in range(settings.folds):
             path = Path(folder, f"{fold}.bin")
             train([page for page, own in zip(pages, folds, strict=True) if own != fold], settings, path)
-            predict = load_fasttext(path)
+            model = FastText(path)
+            labels = range(len(model.labels))
             for number, page in enumerate(pages):
                 if folds[number] == fold:
-                    found[number] = dict(predict(page.line, -1))
+                    label, _, chances = model.predict(page.line, labels)
+                    if label is not None:
+                        found[number] = dict(zip(model.labels, chances, strict=True))
             path.unlink()
             done()
     return found

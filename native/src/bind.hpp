@@ -20,6 +20,8 @@ Array<T> as_array(std::vector<T> values, Shape... shape) {
   return Array<T>(kept->data(), {static_cast<std::size_t>(shape)...}, owner);
 }
 
+void bind_fasttext(nanobind::module_& m);
+void bind_markup(nanobind::module_& m);
 void bind_text(nanobind::module_& m);
 
 }  // namespace kernels

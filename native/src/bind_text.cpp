@@ -14,7 +14,6 @@
 #include "c4_lines.hpp"
 #include "ngrams.hpp"
 #include "personal_data.hpp"
-#include "rights_tags.hpp"
 #include "sentences.hpp"
 #include "shingles.hpp"
 #include "stretch_table.hpp"
@@ -251,16 +250,6 @@ void bind_text(nb::module_& m) {
       least = least_values(hashes.data(), hashes.size(), as_vector(factors), as_vector(summands));
     }
     return as_row(std::move(least));
-  });
-  m.def("may_opt_out", [](const nb::bytes& markup, const std::vector<nb::bytes>& names) {
-    std::vector<std::string> parts;
-    for (const nb::bytes& name : names) parts.emplace_back(name.c_str(), name.size());
-    nb::gil_scoped_release release;
-    return may_opt_out({markup.c_str(), markup.size()}, parts);
-  });
-  m.def("may_license", [](const nb::bytes& markup) {
-    nb::gil_scoped_release release;
-    return may_license({markup.c_str(), markup.size()});
   });
   m.def("personal_hints", [](const nb::str& text) {
     const Utf8 utf8(text);

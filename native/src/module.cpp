@@ -212,4 +212,7 @@ NB_MODULE(kernels, m) {
     const auto taken = choose(chances, counts);
     return std::vector<bool>(taken.begin(), taken.end());
   });
+
+  bind_fasttext(m);
+  bind_markup(m);
 }

@@ -129,7 +129,7 @@ class Reader {
 
   void count_phrases(const Token& token) {
     if (tokenizer_.position() > kMostSearched || token.kind == TokenKind::kEndTag) return;
-    const auto count = [&](std::uint8_t phrase) { ++page_.phrase_counts[phrase]; };
+    const auto count = [&](std::uint8_t phrase, std::size_t) { ++page_.phrase_counts[phrase]; };
     if (token.kind == TokenKind::kText) return page_phrases().each(token.text, count);
     for (const Attribute& attribute : *token.attributes) page_phrases().each(attribute.value.substr(0, 200), count);
   }

@@ -1,5 +1,6 @@
 #include "phrase_matcher.hpp"
 
+#include <algorithm>
 #include <queue>
 #include <stdexcept>
 
@@ -59,6 +60,35 @@ PhraseMatcher::PhraseMatcher(const std::vector<Phrase>& phrases) {
   for (const std::uint32_t state : next) {
     next_.push_back(static_cast<std::uint16_t>(state * classes_ | (ends[state].empty() ? 0U : kEnds)));
   }
+}
+
+namespace {
+
+std::vector<PhraseMatcher::Phrase> numbered(const std::vector<std::string_view>& phrases) {
+  if (phrases.size() > UINT8_MAX) throw std::invalid_argument("too many phrases");
+  std::vector<PhraseMatcher::Phrase> found;
+  for (const std::string_view phrase : phrases) {
+    const bool upper = std::any_of(phrase.begin(), phrase.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+    if (phrase.empty() || upper) throw std::invalid_argument("a phrase is empty or not in lower case");
+    found.push_back({phrase, static_cast<std::uint8_t>(found.size())});
+  }
+  return found;
+}
+
+}  // namespace
+
+PhraseCounter::PhraseCounter(const std::vector<std::string_view>& phrases) : matcher_(numbered(phrases)) {
+  for (const std::string_view phrase : phrases) sizes_.push_back(phrase.size());
+}
+
+std::vector<std::size_t> PhraseCounter::counts(std::string_view text) const {
+  std::vector<std::size_t> counts(sizes_.size()), ends(sizes_.size());
+  matcher_.each(text, [&](std::uint8_t id, std::size_t end) {
+    if (end - sizes_[id] < ends[id]) return;
+    ++counts[id];
+    ends[id] = end;
+  });
+  return counts;
 }
 
 }  // namespace kernels

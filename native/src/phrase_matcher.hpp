@@ -19,23 +19,23 @@ class PhraseMatcher {
 
   explicit PhraseMatcher(const std::vector<Phrase>& phrases);
 
-  // Calls `found(id)` for each place where a phrase ends.
+  // Calls `found(id, end)` for each place where a phrase ends.
   template <typename Found>
   void each(std::string_view text, Found found) const {
     std::uint32_t row = 0;  // of the state, in next_
-    for (const char c : text) {
-      const std::uint32_t next = next_[row + class_of_[static_cast<unsigned char>(c)]];
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      const std::uint32_t next = next_[row + class_of_[static_cast<unsigned char>(text[i])]];
       row = next & kRow;
       if (next == row) continue;  // no phrase ends here
       const std::uint32_t state = row / classes_;
-      for (std::uint32_t at = first_[state]; at < first_[state + 1]; ++at) found(ids_[at]);
+      for (std::uint32_t at = first_[state]; at < first_[state + 1]; ++at) found(ids_[at], i + 1);
     }
   }
 
   // Returns the ids that are found, as bits. Ids are below 32.
   std::uint32_t mask(std::string_view text) const {
     std::uint32_t bits = 0;
-    each(text, [&](std::uint8_t id) { bits |= 1U << id; });
+    each(text, [&](std::uint8_t id, std::size_t) { bits |= 1U << id; });
     return bits;
   }
 
@@ -48,6 +48,19 @@ class PhraseMatcher {
   std::vector<std::uint16_t> next_;
   std::vector<std::uint32_t> first_;  // for each state, the place of its ids
   std::vector<std::uint8_t> ids_;
+};
+
+// Counts phrases in a text. Occurrences of the same phrase do not overlap.
+class PhraseCounter {
+ public:
+  // Throws std::invalid_argument if a phrase is empty or not in lower case, or if there are too many.
+  explicit PhraseCounter(const std::vector<std::string_view>& phrases);
+
+  std::vector<std::size_t> counts(std::string_view text) const;
+
+ private:
+  std::vector<std::size_t> sizes_;
+  PhraseMatcher matcher_;
 };
 
 }  // namespace kernels

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "utf8.hpp"
+
 namespace kernels {
 
 // What a character is, as bits: str.isspace, str.isalpha, str.isdecimal, a category that begins with P, whether
@@ -43,7 +45,7 @@ inline std::uint8_t class_at(std::string_view text, std::size_t at) { return cla
 
 inline std::size_t count_chars(std::string_view text) {
   std::size_t count = 0;
-  for (const char c : text) count += (static_cast<unsigned char>(c) & 0xC0) != 0x80 ? 1 : 0;
+  for (const char c : text) count += begins_character(c) ? 1 : 0;
   return count;
 }
 

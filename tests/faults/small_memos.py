@@ -4,7 +4,6 @@ grows then is a leak. No recipe names its stage, but a plugin must have one."""
 from functools import lru_cache
 
 import filters.extract.trafilatura.values
-import filters.language.fasttext_model
 from corpus import Limit, Stage
 from corpus.text import shingles, words
 
@@ -12,7 +11,6 @@ FEW = 5_000
 
 words.TABLE_LIMIT = FEW
 shingles._remembered_words = lru_cache(FEW)(shingles._normal_words)
-filters.language.fasttext_model._MEMO_LIMIT = FEW
 filters.extract.trafilatura.values.MAX_REMEMBERED = FEW
 
 

@@ -13,11 +13,12 @@ import pytest
 from corpus.document import Document
 from corpus.warc.http_message import decode_body, parse_http
 from filters.extract.charset import http_charset
-from filters.extract.structure import LONG_TAG, scan
+from filters.extract.structure import scan
 from filters.pii import Pii, findings
 from tests.faults import fuzz
 from tests.faults.mutate import MUTATIONS, mutated
 from tests.growth import assert_linear
+from tests.reference.structure import LONG_TAG
 from tests.warcs import page
 
 CRASHERS = json.loads((Path(__file__).parent / "data" / "crashers.json").read_text(encoding="utf-8"))

@@ -201,13 +201,15 @@ def test_the_stretches_and_sentences_of_what_is_left_are_those_of_a_new_document
 
 PIECES = [
     *"aB12 .?!'\"[]{}^_\\*\u212a\u0130\ud800\x85\u2028\u3000", "\n", "\r\n", "...", "[1]", "[٣]", "[edit]",
-    "[citation needed]", "javascript", "JavaScript", "Lorem Ipsum", "Cookie policy", "use coo\u212aies", "Terms of Use", "\\frac",
-    "{\\alpha", "}{", "x[1]y.", "One. Two", "e.g. ", "Mr. ", "1.5", "word " * 3,
+    "[citation needed]", "javascript", "JavaScript", "Lorem Ipsum", "Cookie policy", "use coo\u212aies",
+    "Terms of Use", "\\frac", "{\\alpha", "}{", "x[1]y.", "One. Two", "e.g. ", "Mr. ", "1.5", "word " * 3,
 ]  # fmt: skip
 STAGES = [
-    C4(), C4(terminal_punctuation=False, latex=True),
-    C4(min_words_per_line=0, max_word_length=4, javascript_lines=True), C4(policy_lines=True, min_words_per_line=1, language="de"),
-]  # fmt: skip
+    C4(),
+    C4(terminal_punctuation=False, latex=True),
+    C4(min_words_per_line=0, max_word_length=4, javascript_lines=True),
+    C4(policy_lines=True, min_words_per_line=1, language="de"),
+]
 
 
 @settings(max_examples=500)

@@ -1,4 +1,5 @@
-"""Sends mutated pages through kernels, which may have been built with sanitizers, and prints a digest of their results:
+"""Sends mutated pages and models through kernels, which may have been built with sanitizers, and prints a digest of
+their results:
 
 python -m tests.native.sanitized KERNELS.so SEED COUNT
 """
@@ -21,7 +22,9 @@ def use(path: str) -> None:
 
 
 def main(seed: int, count: int) -> None:
+    from filters.classifier.model import MODELS
     from filters.extract.blocks import load_model
+    from filters.language.identification import BUNDLED
     from native import kernels
     from tests.faults.fuzz import real_pages
     from tests.faults.mutate import mutated
@@ -29,11 +32,22 @@ def main(seed: int, count: int) -> None:
     extractor = load_model()
     chance = random.Random(seed)
     pages, total = real_pages([]), hashlib.sha256()
+    files = [BUNDLED.read_bytes(), (MODELS / "page_type" / "model.bin").read_bytes()]
+    models = [kernels.FastText(file) for file in files]
+    phrases = kernels.PhraseCounter(["a", "<p", "the ", "class=", "href", "e e"])
     for _ in range(count):
         page, other = chance.choice(pages), chance.choice(pages)
         html, _ = mutated(chance, page[: chance.choice((300, 3_000, 30_000))], other)
         if chance.random() < 0.5:
             html = html.decode("utf-8", "replace").encode()
+        looks = (kernels.structure_of(html, 5), kernels.beyond_ascii(html), phrases.counts(html))
+        total.update(repr(looks).encode())
+        if kernels.beyond_ascii(html) is not None:
+            total.update(kernels.visible_text(html, chance.choice((1_000, 100_000)), 16).encode())
+        for model in models:
+            total.update(repr(model.predict(html, [0, 5])).encode())
+        if chance.random() < 0.1:
+            total.update(repr(of_damaged_model(chance, chance.choice(files), html)).encode())
         try:
             for markdown in (False, True):
                 comments = chance.choice(("auto", "keep", "drop"))
@@ -45,6 +59,20 @@ def main(seed: int, count: int) -> None:
         except UnicodeDecodeError:  # bytes that are no UTF-8 give text that is none
             pass
     sys.stdout.write(f"{count} pages {total.hexdigest()}\n")
+
+
+def of_damaged_model(chance: random.Random, file: bytes, text: bytes) -> object:
+    """Return what a model predicts after some of its numbers were changed, or None if it can't be opened."""
+    from native import kernels
+
+    damaged = bytearray(file)
+    for _ in range(chance.randint(1, 3)):
+        place = chance.choice((chance.randrange(100), chance.randrange(len(file) - 4)))
+        damaged[place : place + 4] = chance.choice((0, 1, 1 << 31, (1 << 32) - 1, chance.getrandbits(32))).to_bytes(4)
+    try:
+        return kernels.FastText(bytes(damaged)).predict(text, [0])
+    except ValueError:
+        return None
 
 
 if __name__ == "__main__":

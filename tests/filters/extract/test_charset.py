@@ -2,7 +2,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from filters.extract.charset import PRESCAN_BYTES, charset_name, codec_of, decode_html, http_charset, meta_charset
+from filters.extract.charset import (
+    PRESCAN_BYTES,
+    charset_name,
+    codec_of,
+    decode_html,
+    evidence_for_utf8,
+    http_charset,
+    meta_charset,
+)
+from native import kernels
 from tests.growth import assert_linear
 
 RUSSIAN = "<p>Съешь же ещё этих мягких французских булок, да выпей чаю.</p>" * 5
@@ -279,3 +288,44 @@ def test_no_charset_gives_a_nul_without_a_zero_byte(label):
     pairs = bytes(byte for first in range(1, 256) for second in range(1, 256) for byte in (first, second))
     mixed = pairs + b"".join(pairs[i : i + 2] + pairs[-i - 3 : -i - 1] for i in range(0, len(pairs) - 3, 2))
     assert "\0" not in mixed.decode(codec_of(label), "replace")
+
+
+LABELS = [None, "utf-8", "latin1", "gbk", "big5", "shift_jis", "utf-16", "no-such-charset"]
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("ab <>é中😀\0\ufeff"), max_size=30)
+
+
+@settings(max_examples=300)
+@given(TEXTS.map(str.encode) | st.binary(max_size=20), TEXTS, st.sampled_from(LABELS), st.sampled_from(LABELS))
+@example("联".encode(), "", "gbk", None)
+@example("\ufeffa".encode(), "", None, None)
+def test_the_evidence_for_utf_8_is_that_of_decoding(start, text, http, meta):
+    body = start + (f"<meta charset={meta}>" if meta else "").encode() + text.encode()
+    how = evidence_for_utf8(body, http)
+    if how is not None:
+        assert decode_html(body, http) == (body.decode(), "utf-8", how)
+
+
+def test_text_in_utf_8_is_not_decoded_to_know_its_charset():
+    assert evidence_for_utf8(FRENCH.encode(), "utf-8") == "http"
+    assert evidence_for_utf8(b"<meta charset=utf-8>" + FRENCH.encode(), "latin1") == "meta"
+    assert evidence_for_utf8(FRENCH.encode(), None) == "utf-8"
+    assert evidence_for_utf8(RUSSIAN.encode()[:-6], None) is None
+    assert evidence_for_utf8(FRENCH.encode("latin1", "replace"), "utf-8") is None
+
+
+@settings(max_examples=500)
+@given(
+    st.lists(
+        st.sampled_from([b"a", b"abcdefgh", b"\0", b"\x7f", "é".encode(), "\u07ff\u0800\ud7ff\ue000\uffff".encode()])
+        | st.integers(0x10000, 0x10FFFF).map(lambda code: chr(code).encode())
+        | st.integers(0x80, 0xFF).map(lambda byte: bytes([byte]))
+        | st.tuples(st.integers(0xE0, 0xF5), st.integers(0x80, 0xBF), st.integers(0x80, 0xBF)).map(bytes),
+        max_size=12,
+    ).map(b"".join)
+)
+def test_utf_8_is_told_as_python_tells_it(body):
+    try:
+        expected = None if b"\0" in body else sum(byte >= 0x80 for byte in body.decode().encode())
+    except UnicodeDecodeError:
+        expected = None
+    assert kernels.beyond_ascii(body) == expected

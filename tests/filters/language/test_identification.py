@@ -104,6 +104,8 @@ def test_a_damaged_missing_or_foreign_model_stops_before_any_page(tmp_path):
     damaged.write_bytes(BUNDLED.read_bytes()[:100_000])
     with pytest.raises(ConfigError, match="has sha256"):
         Language(model=str(damaged), sha256=LID_176_FTZ).prepare()
+    with pytest.raises(ConfigError, match=r"damaged\.ftz can't be used: it is damaged"):
+        Language(model=str(damaged)).prepare()
     foreign = tmp_path / "foreign.bin"
     foreign.write_bytes(b"no model")
     for stage in (Language(model=str(foreign)), Language(model=str(tmp_path / "missing"))):

@@ -30,11 +30,12 @@ def test_the_code_of_a_label(label, code):
 
 
 def test_every_limit_of_fineweb_2_is_for_a_label_of_lid_176(shared_data):
-    from filters.language.identification import Predictor
+    from filters.fasttext_file import FastText
+    from filters.language.identification import BUNDLED
 
     codes = [code_of(path.stem) for path in (shared_data / "fineweb2" / "configs").glob("*.yml")]
     assert len(set(codes)) == 67
-    assert set(codes) <= set(Predictor()._fast.labels)
+    assert set(codes) <= set(FastText(BUNDLED).labels)
 
 
 def test_the_code_of_a_language():

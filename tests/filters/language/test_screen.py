@@ -1,16 +1,27 @@
 """The language screen: pages in other languages go before extraction, and pages that it can't judge stay."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.outcome import DROPPED
 from corpus.pipeline import Pipeline
-from corpus.warc.record import Record
+from corpus.warc.reader import read_warc
+from corpus.warc.record import HTML, Record
 from filters import load_recipe, recipe_from_dict
-from filters.language.screen import LanguageScreen, visible_text
+from filters.extract.page import Page
+from filters.language.screen import LanguageScreen
+from native import kernels
 from tests.filters.test_recipes import GERMAN
+from tests.growth import assert_linear
+from tests.reference.visible_text import visible_text as by_patterns
 from tests.warcs import WORDS, http, page
+
+
+def visible_text(html: str, chars: int) -> str:
+    return kernels.visible_text(html.encode(), chars, 16)
 
 
 def record(block, kind="response"):
@@ -122,6 +133,7 @@ def test_the_languages_must_be_those_that_are_kept():
         ("<script>sixteen letters.", ""),
         ("<scripted>sixteen letters.</scripted>", "sixteen letters."),
         ("<p title='a'>sixteen letters.<p>again the sixteen", "sixteen letters.\nagain the sixteen"),
+        ("<ſcript>sixteen letters.</ſcript>", "sixteen letters."),
         ("<", ""),
         ("", ""),
     ],
@@ -130,16 +142,40 @@ def test_visible_text(html, text):
     assert visible_text(html, 4000) == text
 
 
-def test_visible_text_is_cut_and_linear():
-    assert len(visible_text("<p>" + "a" * 50 + "</p>" * 1000, 30)) == 30
-    assert visible_text("<script" * 200_000, 4000) == ""
+def test_visible_text_is_cut():
+    assert len(visible_text("<p>" + "é" * 50 + "</p>" * 1000, 30)) == 30
+
+
+@pytest.mark.parametrize(
+    "junk", ["<script", "<style></style>", "<", ">", "<a", "é ", "</script", "<template>x</templat"]
+)
+def test_visible_text_takes_linear_time(junk):
+    assert_linear(lambda size: junk * (size // len(junk)), lambda html: visible_text(html, len(html)), 100_000)
+
+
+TAGS = "<p> </p <b <script> </SCRIPT <style </style> <noscript> </noscript> <template> </template <scripted> <style_"
+PIECES = st.sampled_from(
+    [*TAGS.split(), ">", "sixteen letters.", "\u3000\xa0 fünfzehn Zeich ", "\x1c\u2009\u2028中文中文"]
+) | st.text("ab<> é中\x85\u180e\u200b", max_size=20)
+
+
+@settings(max_examples=500)
+@given(st.lists(PIECES, max_size=15).map("".join), st.integers(1, 80))
+def test_visible_text_is_what_patterns_give(html, chars):
+    for most in (chars, len(html)):
+        assert visible_text(html, most) == by_patterns(html, most)
+
+
+def test_visible_text_is_what_patterns_give_on_real_pages(shared_data):
+    for item in read_warc(shared_data / "warc" / "mixed-00001.warc.gz"):
+        if isinstance(item, Record) and (seen := Page(item)).media_type in HTML and seen.body:
+            for chars in (1_000, len(seen.html)):
+                assert kernels.visible_text(seen.utf8, chars, 16) == by_patterns(seen.html, chars)
 
 
 @pytest.mark.slow
 def test_the_kept_set_is_the_same_with_and_without(shared_data):
     """On every real archive, the screen drops no page that would be kept."""
-    from corpus import read_warc
-
     with_screen, without = load_recipe("fineweb").pipeline(), load_recipe("fineweb").pipeline()
     wanted = ("extract", "language", "gopher_repetition", "gopher_quality", "c4", "fineweb")
     without.stages = [bound for bound in without.stages if bound.name in wanted]
