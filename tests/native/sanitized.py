@@ -9,6 +9,8 @@ import importlib.util
 import random
 import sys
 
+import numpy as np
+
 import native
 
 
@@ -42,6 +44,7 @@ def main(seed: int, count: int) -> None:
             html = html.decode("utf-8", "replace").encode()
         looks = (kernels.structure_of(html, 5), kernels.beyond_ascii(html), phrases.counts(html))
         total.update(repr(looks).encode())
+        total.update(repr(of_markup_and_text(html, html.decode("utf-8", "surrogateescape"))).encode())
         if kernels.beyond_ascii(html) is not None:
             total.update(kernels.visible_text(html, chance.choice((1_000, 100_000)), 16).encode())
         for model in models:
@@ -59,6 +62,41 @@ def main(seed: int, count: int) -> None:
         except UnicodeDecodeError:  # bytes that are no UTF-8 give text that is none
             pass
     sys.stdout.write(f"{count} pages {total.hexdigest()}\n")
+
+
+def of_markup_and_text(html: bytes, text: str) -> object:
+    """Return what the kernels for texts say of a page's markup, whose words are its stretches."""
+    from corpus.text.vocabulary import new_table
+    from native import kernels
+
+    tags = kernels.may_opt_out(html, (b"robots", b"tdm-")), kernels.may_license(html)
+    table = new_table(["don't", "a.m.", "Mr."], new_table(["x"]))
+    numbers, waiting = table.read(text)
+    for number, stretch, shape in waiting:
+        if shape is not None:
+            table.learn(shape, [(place, place + 1) for place in range(len(shape))])
+        if not table.split_by_shape(number):
+            table.set_tokens(number, [stretch[:1], stretch[1:]])
+    words = table.words(numbers)
+    hashes = []
+    for kind in range(3):
+        for number in table.hashes(kind, numbers)[1]:
+            table.set_hashes(kind, number, [number, kind])
+        hashes.append(table.hashes(kind, numbers)[0])
+    least = kernels.least_values(
+        kernels.shingles(hashes[0], 5), np.arange(100, dtype=np.uint32), np.ones(100, np.uint32)
+    )
+    lines = kernels.clean_lines(
+        table, text, numbers, terminal_punctuation=False, javascript_lines=True, policy_lines=True, latex=True,
+        min_words_per_line=1, max_word_length=100,
+    )  # fmt: skip
+    return (
+        tags, kernels.personal_hints(text)[0], sorted(kernels.personal_hints(text)[1]), numbers.tolist(),
+        words.tolist(),
+        kernels.top_ngram_chars(table, words, [2, 3]), kernels.duplicate_ngram_chars(table, words, [1, 5]),
+        [values.tolist() for values in (*hashes, least)], table.count_words(words), table.roles(numbers),
+        table.count_sentences(text, numbers), lines[0], lines[1],
+    )  # fmt: skip
 
 
 def of_damaged_model(chance: random.Random, file: bytes, text: bytes) -> object:
