@@ -16,6 +16,7 @@ from filters.classifier.model import MODELS
 from filters.fasttext_file import LABEL, FastText, open_fasttext
 from filters.language.identification import BUNDLED
 from native import kernels
+from tests.growth import assert_linear
 
 TRAINED = {
     "softmax": {},
@@ -111,6 +112,12 @@ def test_any_text_gives_the_same_bits(both, text):
 )
 def test_odd_and_long_texts_give_the_same_bits(both, text):
     both.agree(text)
+
+
+@pytest.mark.parametrize("junk", ["a", "語", "a b ", "</s", f"{LABEL}a ", "\0"])
+def test_time_grows_with_the_text(junk):
+    model = FastText(BUNDLED)
+    assert_linear(lambda size: junk * (size // len(junk)), model.predict, 300_000)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
