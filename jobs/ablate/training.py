@@ -93,7 +93,7 @@ def _train(folder: Path, trial: Trial, device: str) -> dict[str, Any]:
     sample = Sample(tokens.train, trial.sample, trial.most, trial.backwards)
     sets = {name: getattr(open_tokens(place), split) for name, (place, split) in trial.sets.items()}
     objective = Trained(tokens, Settings(**trial.settings), sample, sets)
-    state = train(folder, objective, TrainWorker(device))
+    state = train(folder, objective, TrainWorker(device, picture=False))
     assert state is not None  # nothing stops this training but its end
     rows = [
         {"step": row["step"], "tokens": row["tokens"], "set": name, "bpb": bpb}

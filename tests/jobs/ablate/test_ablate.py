@@ -2,12 +2,8 @@
 
 import json
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from corpus.errors import ConfigError, InputError
-from jobs.ablate.arms import NULL
 from tests.jobs.ablate.texts import half_shuffled, job_of, run, texts_of, verdicts, write_texts
 
 
