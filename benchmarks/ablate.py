@@ -30,7 +30,7 @@ engine = "blocks"
 [[stages]]
 stage = "language"
 """
-EXAMPLE = ("--depth", 2, "--batch", 8, "--eval-tokens", 1 << 15)
+EXAMPLE = ("--depth", 2, "--batch", 8, "--tokens", 1 << 18, "--eval-tokens", 1 << 14)
 QUESTIONS = ("mmlu_validation-1", "gsm8k_test-1")
 NOISE = (
     ("--depth", 2, "--batch", 8, "--tokens", 1 << 16, "--eval-tokens", 1 << 15),

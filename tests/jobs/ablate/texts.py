@@ -14,8 +14,8 @@ from tests.engines import engine_of
 from tests.tiny_tokens import sentences
 
 SMALL = {
-    "tokenizer": small_tokenizer(), "depth": 1, "window": 32, "batch": 8, "tokens": 64 * 32 * 8, "val_share": 0.1,
-    "eval_tokens": 2000,
+    "tokenizer": small_tokenizer(), "depth": 1, "window": 32, "batch": 8, "tokens": 48 * 32 * 8, "val_share": 0.1,
+    "eval_tokens": 1500,
 }  # fmt: skip
 
 
