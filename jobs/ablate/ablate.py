@@ -29,7 +29,7 @@ from jobs.ablate.decide import detectable, judge
 from jobs.ablate.forecast import RATES, Forecast, forecast, time_step
 from jobs.ablate.page import write_page
 from jobs.ablate.prepare import Prepared, prepare
-from jobs.ablate.sample import shared_documents
+from jobs.ablate.selection import shared_documents
 from jobs.ablate.show import show_budget, show_forecast, show_noise
 from jobs.ablate.training import Trial, payloads, rows_of, train_task
 from jobs.model.train_settings import RULES, TOKENS_PER_WEIGHT, Settings, Shape
@@ -124,7 +124,7 @@ def _plan(
 
 
 def settings_of(job: AblateJob, vocab_size: int, smallest: int, seed: int = 0, rate: int = 0) -> Settings:
-    """Return the settings of a training, given the tokens of the smallest arm. By default its two samples, for the
+    """Return the settings of a training, given the tokens of the smallest arm. By default its two selections, for the
     baseline and for the null arm, share no document."""
     shape = Shape.of_depth(job.depth, vocab_size, job.window)
     tokens = job.tokens or min(TOKENS_PER_WEIGHT * shape.scaling_weights, smallest // 2)
@@ -154,7 +154,7 @@ class _Ablating:
 
     @cached_property
     def most(self) -> int:
-        """The number of tokens in a sample: those of all steps, and the target of the last one."""
+        """The number of tokens in a selection: those of all steps, and the target of the last one."""
         settings = self.settings()
         return settings.steps * settings.batch * settings.window + 1
 

@@ -21,7 +21,7 @@ NOISE: tuple[tuple[float, float, tuple[float, float]], ...] = (
     (0.46e6, 0.25e6, (0.0100, 0.0100)),
 )  # fmt: skip
 """Known noise: weights that scale, tokens, and the standard deviation of a difference in bits per byte between two
-samples of the same corpus for one seed, at each of RATES. Measured by `python -m benchmarks.ablate --noise`
+selections of the same corpus for one seed, at each of RATES. Measured by `python -m benchmarks.ablate --noise`
 (benchmarks/figures/ablate_noise.txt)."""
 
 

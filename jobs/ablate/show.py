@@ -37,7 +37,7 @@ def show_budget(budget: Sequence[Mapping[str, Any]], shared: float, sets: Mappin
     if shared > 0:
         say(
             f"WARNING: the null arm shares {shared:.0%} of its documents with the baseline, so the noise between "
-            "samples is underestimated. With fewer --tokens or more texts they would share none."
+            "selections is underestimated. With fewer --tokens or more texts they would share none."
         )
 
 

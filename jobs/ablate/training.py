@@ -22,7 +22,7 @@ from corpus.storage.task_commits import get_value
 from corpus.tokens.token_folder import Tokens, open_tokens
 from jobs.ablate.cloze import answer
 from jobs.ablate.lm_eval import evaluate_tasks
-from jobs.ablate.sample import Sample
+from jobs.ablate.selection import Selection
 from jobs.model.curve import read_metrics
 from jobs.model.evaluate import evaluate
 from jobs.model.generate import Continuer
@@ -37,13 +37,13 @@ from jobs.model.windows import Ids, Windows
 class Trial:
     """One training: an arm, a seed, and the number of a learning rate. `backwards` is True for the null arm, which
     takes its documents from the other end of the baseline's order. `tokens` is the folder of the arm's tokens, `sets`
-    are the folders of the validation sets with the split to use, and `most` is the number of tokens in a sample."""
+    are the folders of the validation sets with the split to use, and `most` is the number of tokens in a selection."""
 
     arm: str
     seed: int
     rate: int
     tokens: str
-    sample: str
+    selection: str
     backwards: bool
     sets: dict[str, tuple[str, str]]
     most: int
@@ -51,14 +51,14 @@ class Trial:
 
 
 class Trained(Pretraining):
-    """The objective of a trial: windows of a sample. It is evaluated on every validation set."""
+    """The objective of a trial: windows of a selection. It is evaluated on every validation set."""
 
-    def __init__(self, tokens: Tokens, settings: Settings, sample: Sample, sets: Mapping[str, Ids]) -> None:
-        self.tokens, self.settings, self.sample, self.sets = tokens, settings, sample, sets
-        self._windows = Windows(sample, settings.window, settings.seed)
+    def __init__(self, tokens: Tokens, settings: Settings, selection: Selection, sets: Mapping[str, Ids]) -> None:
+        self.tokens, self.settings, self.selection, self.sets = tokens, settings, selection, sets
+        self._windows = Windows(selection, settings.window, settings.seed)
 
     def facts(self) -> dict[str, Any]:
-        return {"bos": self.tokens.bos, "documents": self.sample.documents}
+        return {"bos": self.tokens.bos, "documents": self.selection.documents}
 
     def evaluate(self, model: GPT, worker: TrainWorker) -> dict[str, Any]:
         measured = {
@@ -90,9 +90,9 @@ def train_task(payload: dict[str, Any]) -> dict[str, Any]:
 def _train(folder: Path, trial: Trial, device: str) -> dict[str, Any]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     tokens = open_tokens(trial.tokens)
-    sample = Sample(tokens.train, trial.sample, trial.most, trial.backwards)
+    selection = Selection(tokens.train, trial.selection, trial.most, trial.backwards)
     sets = {name: getattr(open_tokens(place), split) for name, (place, split) in trial.sets.items()}
-    objective = Trained(tokens, Settings(**trial.settings), sample, sets)
+    objective = Trained(tokens, Settings(**trial.settings), selection, sets)
     state = train(folder, objective, TrainWorker(device, picture=False))
     assert state is not None  # nothing stops this training but its end
     rows = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,8 @@ def ablate_command(
         return _show_plan(job, as_json)
     if out is None:
         raise click.UsageError("Missing option '-o' / '--out'.")
+    if device == "cuda":
+        where = replace(where, workers=where.workers or 1)  # models share one GPU, and this process knows no more of it
     results = finished(ablate(job, lambda: where.engine(out), Progress()), out)
     if as_json:
         show_json({name: results[name] for name in _FACTS})

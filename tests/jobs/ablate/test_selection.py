@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from corpus.tokens.token_folder import open_tokens
-from jobs.ablate.sample import Sample, shared_documents
+from jobs.ablate.selection import Selection, shared_documents
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +21,12 @@ def all_documents(split, bos):
     return documents(split.read(0, split.tokens), bos)
 
 
-def test_a_sample_has_whole_documents_each_once_up_to_its_last_token(split, tokens_folder):
+def test_a_selection_has_whole_documents_each_once_up_to_its_last_token(split, tokens_folder):
     bos = open_tokens(tokens_folder).bos
     there = all_documents(split, bos)
-    sample = Sample(split, "arm 0", split.tokens // 2)
-    found = documents(sample.read(0, sample.tokens), bos)
-    assert (sample.tokens, len(found)) == (split.tokens // 2, sample.documents)
+    selection = Selection(split, "arm 0", split.tokens // 2)
+    found = documents(selection.read(0, selection.tokens), bos)
+    assert (selection.tokens, len(found)) == (split.tokens // 2, selection.documents)
     left = list(there)
     for one in found[:-1]:
         left.remove(one)
@@ -35,35 +35,35 @@ def test_a_sample_has_whole_documents_each_once_up_to_its_last_token(split, toke
 
 
 def test_any_part_is_read_as_from_the_whole(split):
-    sample = Sample(split, "arm 0", split.tokens // 3)
-    whole = sample.read(0, sample.tokens)
+    selection = Selection(split, "arm 0", split.tokens // 3)
+    whole = selection.read(0, selection.tokens)
     draw = np.random.default_rng(0)
     for _ in range(50):
-        start, end = sorted(draw.integers(0, sample.tokens + 1, 2).tolist())
-        assert (sample.read(start, end - start) == whole[start:end]).all()
-    for start, count in ((-1, 2), (0, sample.tokens + 1), (sample.tokens, 1)):
+        start, end = sorted(draw.integers(0, selection.tokens + 1, 2).tolist())
+        assert (selection.read(start, end - start) == whole[start:end]).all()
+    for start, count in ((-1, 2), (0, selection.tokens + 1), (selection.tokens, 1)):
         with pytest.raises(ValueError):
-            sample.read(start, count)
+            selection.read(start, count)
 
 
 def test_another_seed_gives_other_documents_and_the_same_seed_the_same(split):
-    samples = [Sample(split, key, 500).read(0, 500).tolist() for key in ("arm 0", "arm 1", "other 0", "arm 0")]
-    assert samples[0] == samples[3]
-    assert samples[0] not in samples[1:3]
-    assert samples[1] != samples[2]
+    selections = [Selection(split, key, 500).read(0, 500).tolist() for key in ("arm 0", "arm 1", "other 0", "arm 0")]
+    assert selections[0] == selections[3]
+    assert selections[0] not in selections[1:3]
+    assert selections[1] != selections[2]
 
 
-def test_a_sample_of_more_than_everything_has_everything(split, tokens_folder):
+def test_a_selection_of_more_than_everything_has_everything(split, tokens_folder):
     bos = open_tokens(tokens_folder).bos
-    sample = Sample(split, "arm 0", 10 * split.tokens)
-    assert sample.tokens == split.tokens
-    assert sorted(documents(sample.read(0, sample.tokens), bos)) == sorted(all_documents(split, bos))
+    selection = Selection(split, "arm 0", 10 * split.tokens)
+    assert selection.tokens == split.tokens
+    assert sorted(documents(selection.read(0, selection.tokens), bos)) == sorted(all_documents(split, bos))
 
 
 @pytest.mark.parametrize("share", [0.3, 0.49, 0.8, 1.0])
 def test_the_null_arm_shares_no_more_documents_than_it_must(split, tokens_folder, share):
     most = int(share * split.tokens)
-    firsts = [Sample(split, "arm 0", most, backwards=back) for back in (False, True)]
+    firsts = [Selection(split, "arm 0", most, backwards=back) for back in (False, True)]
     used = [set(one._starts.tolist()) for one in firsts]
     shared = len(used[0] & used[1]) / len(used[0])
     assert shared == pytest.approx(shared_documents(split, most), abs=0.05)

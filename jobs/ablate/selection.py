@@ -12,10 +12,10 @@ from corpus.tokens.token_folder import Split
 from jobs.model.windows import shuffled
 
 
-class Sample:
+class Selection:
     """Documents of a split in an order that `key` decides, up to `most` tokens. The last document may be cut.
 
-    With `backwards`, the sample begins at the other end of the order. So two samples of a split, of which one is
+    With `backwards`, the selection begins at the other end of the order. So two selections of a split, of which one is
     backwards, share as few documents as possible.
     """
 
@@ -29,7 +29,7 @@ class Sample:
         lengths = ends[order] - starts
         upto = np.cumsum(lengths)
         self.documents = min(int(np.searchsorted(upto, most)) + 1, len(ends))
-        """The number of documents in the sample."""
+        """The number of documents in the selection."""
         self._starts = starts[: self.documents]
         self._places = (upto - lengths)[: self.documents].tolist()
         self.tokens = min(most, int(upto[-1]))
@@ -51,7 +51,7 @@ class Sample:
 
 
 def shared_documents(split: Split, most: int) -> float:
-    """Return the share of its documents that a sample of `most` tokens shares, on average, with the one that begins at
+    """Return the share of its documents that a selection of `most` tokens shares, on average, with the selection from
     the other end."""
     return max(0.0, 2 - split.tokens / most) if most < split.tokens else 1.0
 
