@@ -28,7 +28,7 @@ from jobs.ablate.cloze import read_questions, summarize
 from jobs.ablate.decide import detectable, judge
 from jobs.ablate.forecast import RATES, Forecast, forecast, time_step
 from jobs.ablate.page import write_page
-from jobs.ablate.prepare import Prepared, prepare
+from jobs.ablate.prepare import Prepared, prepare, shared_vocab
 from jobs.ablate.selection import shared_documents
 from jobs.ablate.show import show_budget, show_forecast, show_noise
 from jobs.ablate.training import Trial, payloads, rows_of, train_task
@@ -44,6 +44,9 @@ ROOMS = (*TOKEN_ROOMS, "jobs/ablate", "jobs/model")
 """The rooms that decide the results of an ablation."""
 
 LEAST_SEEDS = 3
+MOST_BATCH, LEAST_STEPS = 16, 256
+"""By default, a step has up to so many windows, but fewer if there would be fewer steps. With few steps, models learn
+little more than how frequent each token is."""
 POINTS = 4
 """The number of evaluations on the way, for the learning curves. Only the last one counts."""
 
@@ -51,16 +54,16 @@ POINTS = 4
 @dataclass(frozen=True)
 class AblateJob:
     """An ablation as the user asked for it. Without a tokenizer, one of `vocab_size` ids is learned from all arms.
-    Without `tokens`, their number suits the model and the smallest arm."""
+    Sizes that are None are chosen to suit the model and the smallest arm."""
 
     arms: tuple[Arm, ...]
     out: Path
     held_out: tuple[Arm, ...] = ()
     tokenizer: Tokenizer | None = None
-    vocab_size: int = 4096
+    vocab_size: int | None = None
     depth: int = 2
     window: int = 256
-    batch: int = 16
+    batch: int | None = None
     tokens: int | None = None
     lr: float = 0.01
     seeds: int = LEAST_SEEDS
@@ -128,11 +131,11 @@ def settings_of(job: AblateJob, vocab_size: int, smallest: int, seed: int = 0, r
     baseline and for the null arm, share no document."""
     shape = Shape.of_depth(job.depth, vocab_size, job.window)
     tokens = job.tokens or min(TOKENS_PER_WEIGHT * shape.scaling_weights, smallest // 2)
-    steps = max(1, tokens // (job.batch * job.window))
+    batch = job.batch or min(max(tokens // (LEAST_STEPS * job.window), 1), MOST_BATCH)
+    steps = max(1, tokens // (batch * job.window))
     every = -(-steps // POINTS)
-    return Settings(
-        job.depth, job.window, job.batch, steps, job.lr * RATES[rate], seed, job.precision, every, job.eval_tokens
-    )
+    return Settings(job.depth, job.window, batch, steps, job.lr * RATES[rate], seed, job.precision, every,
+                    job.eval_tokens)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -284,15 +287,15 @@ class _Ablating:
 def estimate(job: AblateJob) -> tuple[dict[str, int], Forecast]:
     """Return about how many tokens each arm has, and the forecast. Only footers and ledgers are read."""
     check_arms(job.arms, job.held_out)
-    tokens = {}
+    tokens, sizes = {}, []
     for arm in job.arms:
-        size = 0
+        tokens[arm.name] = 0
         for source in arm.open().all:
             survey = add_surveys(source, [survey_task(one) for one in survey_payloads(source, source.slices())])
             own = survey["copied_bytes"] // _BYTES_PER_TOKEN
-            size += own if source.budget is None else min(source.budget, own)
-        tokens[arm.name] = size
-    vocab_size = job.tokenizer.vocab_size if job.tokenizer else job.vocab_size
+            tokens[arm.name] += own if source.budget is None else min(source.budget, own)
+            sizes.append(survey["bytes"])
+    vocab_size = job.tokenizer.vocab_size if job.tokenizer else job.vocab_size or shared_vocab(min(sizes))
     settings = settings_of(job, vocab_size, min(tokens.values()))
     seconds = time_step(settings, vocab_size, job.device)
     sets = len(job.arms) + len(job.held_out)

@@ -25,6 +25,10 @@ from jobs.tokens.tokenize import TokenizeJob, tokenize_within
 MOST_CHARS = 200_000_000
 """The number of characters from which a shared tokenizer learns, over all arms."""
 
+CHARS_PER_ID, LEAST_IDS, MOST_IDS = 1000, 512, 4096
+"""A shared vocabulary has an id for so many characters of an arm, but within bounds. The ids of a larger one would be
+too rare to be learned."""
+
 _TOKENIZER = "tokenizer.json"
 
 
@@ -57,8 +61,8 @@ class Prepared:
 
 
 def prepare(
-    arms: tuple[Arm, ...], held_out: tuple[Arm, ...], tokenizer: Tokenizer | None, vocab_size: int, val_share: float,
-    execution: Execution,
+    arms: tuple[Arm, ...], held_out: tuple[Arm, ...], tokenizer: Tokenizer | None, vocab_size: int | None,
+    val_share: float, execution: Execution,
 ) -> Prepared:  # fmt: skip
     """Tokenize all arms by one tokenizer. Raises Stopped, and CorpusError with the name of the arm."""
     store = execution.store
@@ -101,16 +105,22 @@ def apart_task(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shared_tokenizer(
-    store: Store, arms: Mapping[str, Sources], vocab_size: int, val_share: float, apart: Apart
+    store: Store, arms: Mapping[str, Sources], vocab_size: int | None, val_share: float, apart: Apart
 ) -> Tokenizer:
     """Return a tokenizer that is learned from the same number of characters of each arm. None of them are in a
-    validation set."""
+    validation set. By default, its size suits the smallest arm."""
     if (data := store.get(f".work/{_TOKENIZER}")) is None:
         most = min(MOST_CHARS // len(arms), *(sum(one.texts.bytes for one in arm.all) for arm in arms.values()))
         texts = (text for arm in arms.values() for text in _some_texts(arm, most, val_share, apart))
-        data = train_tokenizer("shared", texts, vocab_size).data
+        size = vocab_size or shared_vocab(most)
+        data = train_tokenizer("shared", texts, size, at_most=vocab_size is None).data
         store.put_new(f".work/{_TOKENIZER}", data)
     return Tokenizer("shared", data)
+
+
+def shared_vocab(chars: int) -> int:
+    """Return the size of a vocabulary for arms with so many characters."""
+    return min(max(chars // CHARS_PER_ID, LEAST_IDS), MOST_IDS)
 
 
 def _some_texts(arm: Sources, most: int, val_share: float, apart: Apart) -> Iterator[str]:

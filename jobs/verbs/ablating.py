@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from corpus.errors import ConfigError, InputError
-from jobs.runner.terminal import say, show_json
+from jobs.runner.terminal import counted, say, show_json
 from jobs.verbs.models import device_option, load_torch
 from jobs.verbs.options import Finite, Where, console, engine_options, folder_type, json_option, name_type
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
               "trained on: a run, a folder or file of parquet, or JSON Lines. Repeatable.")  # fmt: skip
 @click.option("--tokenizer", type=name_type, help="Folder or tokenizer.json, or gpt2, cl100k, o200k. Default: one "
               "that is learned from an equal share of all arms.")  # fmt: skip
-@click.option("--vocab-size", type=click.IntRange(1, 2**31), default=4096, show_default=True, help="Size of "
-              "the learned vocabulary.")  # fmt: skip
+@click.option("--vocab-size", type=click.IntRange(1, 2**31), help="Size of the learned vocabulary. Default: up to "
+              "4096, less for small arms.")  # fmt: skip
 @click.option("--tokens", type=click.IntRange(min=1), help="Tokens that each model is trained on. Default: 10 per "
               "weight, but at most half of the smallest arm.")  # fmt: skip
 @click.option("--depth", type=click.IntRange(min=1), default=2, show_default=True, help="Layers of the models.")
 @click.option("--window", type=click.IntRange(min=2), default=256, show_default=True, help="Tokens that a model sees "
               "at once.")  # fmt: skip
-@click.option("--batch", type=click.IntRange(min=1), default=16, show_default=True, help="Windows per step.")
+@click.option("--batch", type=click.IntRange(min=1), help="Windows per step. Default: up to 16, fewer for few tokens.")
 @click.option("--lr", type=Finite(0, 1000, min_open=True), default=0.01, show_default=True, help="Peak learning rate. "
               "All arms are also trained at 1/30 of it.")  # fmt: skip
 @click.option("--seeds", type=int, default=3, show_default=True, help="Models for each arm and learning rate, at "
@@ -78,7 +78,7 @@ def ablate_command(
     from jobs.ablate.show import show_results
 
     if settings["seeds"] < LEAST_SEEDS:
-        what = f"{settings['seeds']} seeds can't show what is noise."
+        what = f"{counted(settings['seeds'], 'seed')} can't show what is noise."
         raise ConfigError(what, f"Give --seeds {LEAST_SEEDS} or more.")
     tasks = tuple(filter(None, map(str.strip, (lm_eval or "").split(","))))
     if tasks:
