@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from jobs.ablate.decide import detectable
 from jobs.model.train_settings import Settings, Shape, TrainWorker
@@ -76,29 +75,19 @@ class Forecast:
     hours: float
     """The CPU hours of all trainings, or the hours of the GPU."""
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
-
-def forecast(
-    settings: Settings, vocab_size: int, arms: int, seeds: int, sets: int, seconds_per_step: float
-) -> Forecast:
+def forecast(settings: Settings, vocab_size: int, arms: int, seeds: int, sets: int, device: str) -> Forecast:
     """Return the forecast for this number of arms, without the null arm, and of validation sets."""
     shape = Shape.of_depth(settings.depth, vocab_size, settings.window)
-    tokens = settings.steps * settings.batch * settings.window
-    noise, near = known_noise(shape.scaling_weights, tokens)
-    comparisons = (arms - 1) * sets
-    tier = tier_of(shape.scaling_weights, tokens)
-    trainings = (arms + 1) * seeds * len(RATES)
-    evaluations = math.ceil(settings.steps / settings.eval_every) * sets * settings.eval_tokens
-    steps = (
-        settings.steps + evaluations / (settings.batch * settings.window) / 3
-    )  # no backward pass, which is two thirds
-    return Forecast(
-        tier.name, tier.evidence, shape.scaling_weights, tokens, trainings, comparisons, noise, near,
-        tuple(detectable(one, arms + 1, seeds, comparisons) for one in noise),
-        trainings * steps * seconds_per_step / 3600,
-    )  # fmt: skip
+    weights, tokens = shape.scaling_weights, settings.steps * settings.batch * settings.window
+    noise, near = known_noise(weights, tokens)
+    comparisons, tier, trainings = (arms - 1) * sets, tier_of(weights, tokens), (arms + 1) * seeds * len(RATES)
+    evaluated = math.ceil(settings.steps / settings.eval_every) * sets * settings.eval_tokens
+    # an evaluation has no backward pass, which is two thirds of a step
+    steps = settings.steps + evaluated / (settings.batch * settings.window) / 3
+    hours = trainings * steps * time_step(settings, vocab_size, device) / 3600
+    seen = tuple(detectable(one, arms + 1, seeds, comparisons) for one in noise)
+    return Forecast(tier.name, tier.evidence, weights, tokens, trainings, comparisons, noise, near, seen, hours)
 
 
 def time_step(settings: Settings, vocab_size: int, device: str) -> float:

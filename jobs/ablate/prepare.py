@@ -54,6 +54,10 @@ class Prepared:
         slices = {name: (str(self.place(name)), "val") for name in self.arms}
         return slices | {name: (str(self.place(name)), "train") for name in self.held_out}
 
+    @property
+    def set_tokens(self) -> dict[str, int]:
+        return {name: self.split(name).tokens for name in self.sets}
+
     def split(self, name: str) -> Split:
         """Return the tokens of a validation set."""
         found: Split = getattr(self.tokens[name], self.sets[name][1])

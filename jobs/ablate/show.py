@@ -55,15 +55,14 @@ def show_forecast(plan: Forecast, seeds: int, device: str) -> None:
     )
 
 
-def show_noise(
-    finals: Mapping[tuple[str, int, int, str], float], arms: Sequence[str], seeds: int, sets: Sequence[str]
-) -> None:
-    """Print the differences between the baseline and the null arm, which are trained first."""
-    for name in sets:
-        rates = [[finals[arms[1], seed, at, name] - finals[arms[0], seed, at, name] for seed in range(seeds)]
-                 for at in range(2)]  # fmt: skip
-        shown = " and ".join(f"{np.mean(own):+.4f} (each seed ± {np.std(own, ddof=1):.4f})" for own in rates)
+def show_noise(noise: Mapping[str, Sequence[tuple[float, float]]], seen: Mapping[str, Sequence[float]]) -> None:
+    """Print what the null arm says, which is trained first: for each set, the mean of its differences at each learning
+    rate with their standard deviation over seeds, and the differences that would be seen with this noise."""
+    for name, rates in noise.items():
+        shown = " and ".join(f"{mean:+.4f} (± {spread:.4f} a seed)" for mean, spread in rates)
         say(f"Noise on {name}: the null arm differs from the baseline by {shown}, at the two learning rates.")
+        usual, small = seen[name]
+        say(f"By this noise, differences of {usual:.4f} and {small:.4f} would be seen, with a chance of {POWER:.0%}.")
 
 
 def show_results(results: Mapping[str, Any], console: Console) -> None:

@@ -14,8 +14,7 @@ from typing import Any
 
 import torch
 
-from corpus.digests import digest
-from corpus.storage.commits import Commit, commit, commit_key, read_commit
+from corpus.storage.commits import commit, commit_key, read_commit
 from corpus.storage.crash_points import reached
 from corpus.storage.store import open_store
 from corpus.storage.task_commits import get_value
@@ -116,17 +115,8 @@ def _downstream(
 
 def payloads(store: str, trials: Sequence[Trial], depends: str, more: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the tasks of some trials. A training may take weeks, so its deadline is far away."""
-    common = {"store": store, "depends": digest(depends), "wall_s": _WALL_S, **more}
+    common = {"store": store, "depends": depends, "wall_s": _WALL_S, **more}
     return [{**common, "trial": asdict(trial)} for trial in trials]
 
 
 _WALL_S = 365 * 86400.0
-
-
-def rows_of(made: Sequence[Commit], trials: Sequence[Trial], rates: Sequence[float]) -> list[dict[str, Any]]:
-    """Return a row for each trial, step and set, in the order of the trials."""
-    return [
-        {"arm": trial.arm, "seed": trial.seed, "lr": rates[trial.rate], **row}
-        for trial, done in zip(trials, made, strict=True)
-        for row in done.facts["rows"]
-    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from jobs.verbs.models import device_option, load_torch
 from jobs.verbs.options import Finite, Where, console, engine_options, folder_type, json_option, name_type
 
 if TYPE_CHECKING:
-    from jobs.ablate.ablate import AblateJob
+    from jobs.ablate.design import AblateJob
 
 
 @click.command("ablate")
@@ -72,8 +72,9 @@ def ablate_command(
     from jobs.verbs.tokenizing import finished
 
     device = load_torch(device, 1)
-    from jobs.ablate.ablate import LEAST_SEEDS, AblateJob, ablate
+    from jobs.ablate.ablate import ablate
     from jobs.ablate.arms import Arm
+    from jobs.ablate.design import LEAST_SEEDS, AblateJob
     from jobs.ablate.lm_eval import need_lm_eval
     from jobs.ablate.show import show_results
 
@@ -106,12 +107,12 @@ _FACTS = ("verdicts", "noise", "detectable", "tier", "tokens", "weights", "compa
 
 def _show_plan(job: AblateJob, as_json: bool) -> None:
     """Print the forecast for estimated numbers of tokens. Nothing is written."""
-    from jobs.ablate.ablate import estimate
+    from jobs.ablate.design import estimate
     from jobs.ablate.show import show_forecast
 
     tokens, plan = estimate(job)
     if as_json:
-        show_json({"arms": tokens, **plan.as_dict()})
+        show_json({"arms": tokens, **asdict(plan)})
     say("About: " + ", ".join(f"{name} {count:,} tokens" for name, count in tokens.items()))
     show_forecast(plan, job.seeds, job.device)
     if short := [name for name, count in tokens.items() if count * job.epochs < plan.tokens]:

@@ -191,8 +191,12 @@ def test_training_sees_no_text_and_no_page_of_a_validation_set(tmp_path, no_clea
 def test_a_learned_tokenizer_has_no_text_of_validation_and_is_the_same_for_all(folders, tmp_path, monkeypatch):
     seen = []
     learn = job_module.prepare.__globals__["train_tokenizer"]
-    monkeypatch.setattr("jobs.ablate.prepare.train_tokenizer",
-                        lambda name, texts, size: learn(name, seen.extend(texts) or seen, size))  # fmt: skip
+
+    def watched(name, texts, size, at_most):
+        seen.extend(texts)
+        return learn(name, seen, size, at_most)
+
+    monkeypatch.setattr("jobs.ablate.prepare.train_tokenizer", watched)
     results = run(job_of(tmp_path / "out", folders / "plain", folders / "alike", tokenizer=None, vocab_size=290,
                          **FEW)).info  # fmt: skip
     assert results["tokenizer"]["vocab_size"] == 290

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.ablate.ablate import AblateJob, ablate
+from jobs.ablate.ablate import ablate
 from jobs.ablate.arms import Arm
+from jobs.ablate.design import AblateJob
 from jobs.runner.progress import Progress
 from tests.bpe import small_tokenizer
 from tests.engines import engine_of
