@@ -29,6 +29,7 @@ NULL = "null"
 """The name of the null arm."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")
+_ENDING = re.compile(r"\.(toml|parquet|jsonl?|ndjson)(\.(gz|zst))?$", re.IGNORECASE)
 _ROWS = 1024
 
 
@@ -44,7 +45,7 @@ class Arm:
         """Read `NAME=LOCATION`, or a location, which is named after its last part. Raises ConfigError."""
         name, sign, location = given.partition("=")
         if not sign or "/" in name:
-            location, name = given, PurePosixPath(given.rstrip("/")).name.partition(".")[0]
+            location, name = given, _ENDING.sub("", PurePosixPath(given).name)
         if not location or not _NAME.fullmatch(name):
             what = f"'{name}' is not a name for an arm or a set." if location else f"'{given}' names no location."
             raise ConfigError(what, "Write NAME=LOCATION, with at most 60 letters, digits, dots, dashes, underscores.")

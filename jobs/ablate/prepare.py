@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,17 +16,17 @@ from corpus.tokens.choice import WHOLE, SourceSlice
 from corpus.tokens.encode_slice import is_in_val
 from corpus.tokens.token_folder import Split, Tokens, open_tokens
 from corpus.tokens.tokenizer import Tokenizer
-from corpus.tokens.train_tokenizer import train_tokenizer
+from corpus.tokens.train_tokenizer import MOST_CHARS_PER_TEXT, train_tokenizer
 from jobs.ablate.arms import Arm
 from jobs.runner.execution import Execution
 from jobs.tokens.sources import Sources
 from jobs.tokens.tokenize import TokenizeJob, tokenize_within
 
-MOST_CHARS = 200_000_000
-"""The number of characters from which a shared tokenizer learns, over all arms."""
+MOST_BYTES = 200_000_000
+"""The number of bytes from which a shared tokenizer learns, over all arms."""
 
-CHARS_PER_ID, LEAST_IDS, MOST_IDS = 1000, 512, 4096
-"""A shared vocabulary has an id for so many characters of an arm, but within bounds. The ids of a larger one would be
+BYTES_PER_ID, LEAST_IDS, MOST_IDS = 1000, 512, 4096
+"""A shared vocabulary has an id for so many bytes of an arm, but within bounds. The ids of a larger one would be
 too rare to be learned."""
 
 _TOKENIZER = "tokenizer.json"
@@ -111,31 +111,41 @@ def apart_task(payload: dict[str, Any]) -> dict[str, Any]:
 def _shared_tokenizer(
     store: Store, arms: Mapping[str, Sources], vocab_size: int | None, val_share: float, apart: Apart
 ) -> Tokenizer:
-    """Return a tokenizer that is learned from the same number of characters of each arm. None of them are in a
-    validation set. By default, its size suits the smallest arm."""
+    """Return a tokenizer that is learned from the same number of bytes of each arm. None of them are in a validation
+    set. By default, its size suits the smallest arm."""
     if (data := store.get(f".work/{_TOKENIZER}")) is None:
-        most = min(MOST_CHARS // len(arms), *(sum(one.texts.bytes for one in arm.all) for arm in arms.values()))
-        texts = (text for arm in arms.values() for text in _some_texts(arm, most, val_share, apart))
-        size = vocab_size or shared_vocab(most)
+        most = min(MOST_BYTES // len(arms), *(sum(one.texts.bytes for one in arm.all) for arm in arms.values()))
+        found = [list(_some_texts(arm, most, val_share, apart)) for arm in arms.values()]
+        least = min(sum(map(len, texts)) for texts in found)
+        texts = (text for own in found for text in _first_bytes(own, least))
+        size = vocab_size or shared_vocab(least)
         data = train_tokenizer("shared", texts, size, at_most=vocab_size is None).data
         store.put_new(f".work/{_TOKENIZER}", data)
     return Tokenizer("shared", data)
 
 
-def shared_vocab(chars: int) -> int:
-    """Return the size of a vocabulary for arms with so many characters."""
-    return min(max(chars // CHARS_PER_ID, LEAST_IDS), MOST_IDS)
+def shared_vocab(size: int) -> int:
+    """Return the size of a vocabulary for arms with so many bytes."""
+    return min(max(size // BYTES_PER_ID, LEAST_IDS), MOST_IDS)
 
 
-def _some_texts(arm: Sources, most: int, val_share: float, apart: Apart) -> Iterator[str]:
-    """Yield training texts of an arm, chosen by hash, up to `most` characters."""
+def _some_texts(arm: Sources, most: int, val_share: float, apart: Apart) -> Iterator[bytes]:
+    """Yield training texts of an arm, chosen by hash, until they have `most` bytes."""
     total = sum(source.texts.bytes for source in arm.all)
     limit = int(min(1.25 * most / max(total, 1), 1.0) * (WHOLE - 1))
-    left = most
     for part in slices_of(arm):
         for found in part.read(Counter(), part.part.text_columns):
             chosen = found.where((found.ranks <= limit) & ~apart.contains(found))
             for text in chosen.table["text"].to_pylist():
-                if left > 0 and not is_in_val(text, val_share):
-                    yield text[:left]
-                    left -= len(text)
+                if most <= 0:
+                    return
+                if not is_in_val(text, val_share):
+                    data = text[:MOST_CHARS_PER_TEXT].encode()
+                    yield data
+                    most -= len(data)
+
+
+def _first_bytes(texts: Sequence[bytes], left: int) -> Iterator[str]:
+    for text in texts:
+        yield text[: max(left, 0)].decode("utf-8", "ignore")
+        left -= len(text)

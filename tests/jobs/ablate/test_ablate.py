@@ -203,7 +203,7 @@ def test_a_learned_tokenizer_has_no_text_of_validation_and_is_the_same_for_all(f
     assert len(results["tokenizer"]["sha256"]) == 64
     plain, alike = (set(texts_of(seed)) for seed in (0, 1))
     chars = [sum(len(text) for text in seen if text in texts) for texts in (plain, alike)]
-    assert min(chars) > 0.9 * max(chars)
+    assert min(chars) > 0.98 * max(chars)  # one text of each is cut
     whole = [text for text in seen if text in plain | alike]
     assert not any(is_in_val(text, 0.1) for text in whole)
 
@@ -264,4 +264,5 @@ def test_arms_without_texts_are_errors(folders, tmp_path):
     with pytest.raises(InputError, match="'one': None of the 1 documents is in"):
         run(job_of(tmp_path / "out", folders / "plain", tmp_path / "one"))
     pq.write_table(pa.table({"text": ["a", "b"]}), tmp_path / "named.parquet")
-    assert Arm.parse(str(tmp_path / "named.parquet")).name == "named"
+    names = {"a/named.parquet": "named", "a/v1.2": "v1.2", "mix.toml": "mix", "x.jsonl.zst": "x", "s3://b/k=1/z/": "z"}
+    assert {given: Arm.parse(given).name for given in names} == names
