@@ -52,11 +52,13 @@ def ablate(job: AblateJob, make_engine: Callable[[], Engine], progress: Progress
         started = time.monotonic()
         try:
             with executing(store, make_engine, stop, progress) as execution:
-                design = Design(job, prepare(job.arms, job.held_out, job.tokenizer, job.vocab_size, share, execution))
                 try:
-                    show_budget(design.budget, design.shared, design.prepared.set_tokens)
-                except InputError:
-                    store.remove(".work")  # the folder is free for other settings
+                    prepared = prepare(job.arms, job.held_out, job.tokenizer, job.vocab_size, share, execution)
+                    design = Design(job, prepared)
+                    show_budget(design.budget, design.shared, prepared.set_tokens)
+                except InputError as error:
+                    if type(error) is InputError:  # no text has changed, so the folder is free for other settings
+                        store.remove(".work")
                     raise
                 show_forecast(design.forecast, job.seeds, job.device)
                 results = write_results(store, design, _train(design, digest(plan), questions, execution))
