@@ -30,8 +30,8 @@ engine = "blocks"
 [[stages]]
 stage = "language"
 """
-EXAMPLE = ("--depth", 2, "--batch", 8, "--tokens", 1 << 18, "--eval-tokens", 1 << 14)
-QUESTIONS = ("mmlu_validation-1", "gsm8k_test-1")
+EXAMPLE = ("--depth", 2, "--batch", 8, "--tokens", 1 << 17, "--eval-tokens", 1 << 14)
+QUESTIONS = ("mmlu_validation-1",)
 NOISE = (
     ("--depth", 2, "--batch", 8, "--tokens", 1 << 16, "--eval-tokens", 1 << 15),
     ("--depth", 2, "--batch", 8, "--tokens", 1 << 18, "--eval-tokens", 1 << 15),
