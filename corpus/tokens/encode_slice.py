@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,9 @@ from corpus.tokens.encoder import Encoder
 from corpus.tokens.shuffle import KEY, WEIGHT, boxes_of, keys_of
 from corpus.tokens.token_folder import SPLITS
 from corpus.tokens.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from corpus.tokens.apart import Apart
 
 SCHEMA = pa.schema([KEY, WEIGHT, ("bytes", pa.int64()), ("id", pa.string()), ("tokens", pa.large_binary())])
 """The columns of the rows in boxes.
@@ -47,21 +51,23 @@ class Encoding:
     """The data that, together with the texts, decide the ids and their order.
 
     `tokenizer` is the digest of the tokenizer, `seed` is the seed of the shuffle, `val_share` is the share of val, and
-    `bits` is the number of key bits that select a box.
+    `bits` is the number of key bits that select a box. `apart` is the digest of the documents that are held apart.
     """
 
     tokenizer: str
     seed: int
     val_share: float
     bits: int
+    apart: str = ""
 
 
 def encode_slice(
-    store: Store, source: SourceSlice, reach: Reach, encoding: Encoding, tokenizer: Tokenizer, encoder: Encoder
-) -> Commit:
+    store: Store, source: SourceSlice, reach: Reach, encoding: Encoding, tokenizer: Tokenizer, encoder: Encoder,
+    apart: Apart | None = None,
+) -> Commit:  # fmt: skip
     """Encode a slice and commit one file of boxes. The facts are the tokens, documents and bytes of text of each split,
     with and without copies, the tokens of each box, the number of documents that were not chosen, and the library that
-    encoded."""
+    encoded. Documents that are held apart are in no split, unless they are in val."""
     key = commit_key("encode", source.content(), digest([asdict(encoding), asdict(reach)]))
     done = read_commit(store, key)
     if done is not None:
@@ -72,9 +78,14 @@ def encode_slice(
     chosen: Counter[str] = Counter()
     checked = False
     with Outbox(store, "encoded", len(weights)) as out:
-        for found in source.read(chosen):
+        for found in source.read(chosen, source.part.text_columns if apart else ("text",)):
             taken = found.where(reach.includes(found.ranks, found.places))
             chosen["beyond_budget"] += len(found) - len(taken)
+            if apart:
+                in_val = _in_val(taken.table["text"].to_pylist(), encoding.val_share)
+                held = apart.contains(taken) & (in_val == 0)
+                chosen["held_apart"] += int(held.sum())
+                taken = taken.where(~held)
             if not len(taken):
                 continue
             texts = taken.table["text"].to_pylist()

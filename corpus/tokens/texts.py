@@ -44,6 +44,12 @@ class TextSlice:
     first: int
     has_id: bool
     of_run: bool
+    has_url: bool = False
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns that say what a document is: its text, and its URL if there is one."""
+        return ("text", "url") if self.has_url else ("text",)
 
     def content(self) -> dict[str, Any]:
         """Return the data on which a result depends. The location is left out."""
@@ -54,7 +60,8 @@ class TextSlice:
 class TextFile:
     """A parquet file, as its footer describes it.
 
-    `of_run` is True for a part of a run. `has_id` is True if the column `id` can identify documents.
+    `of_run` is True for a part of a run. `has_id` is True if the column `id` can identify documents. `has_url` is True
+    if there is a column `url` of strings.
     """
 
     name: str
@@ -67,6 +74,7 @@ class TextFile:
     """The number of rows and the bytes of text of each row group."""
     all_bytes: int
     """The number of bytes of all columns."""
+    has_url: bool = False
 
     @property
     def rows(self) -> int:
@@ -82,7 +90,8 @@ class TextFile:
         for number, (rows, group_bytes) in enumerate(groups):
             if number > start and size + group_bytes > most_bytes:
                 numbers = tuple(range(start, number))
-                yield TextSlice(self.name, self.location, self.identity, numbers, first, self.has_id, self.of_run)
+                flags = (self.has_id, self.of_run, self.has_url)
+                yield TextSlice(self.name, self.location, self.identity, numbers, first, *flags)
                 start, first, size = number, row, 0
             size += group_bytes
             row += rows
@@ -184,7 +193,8 @@ def _text_file(folder: str, key: str, identity: str) -> TextFile:
     sizes = tuple((group.num_rows, group.column(column).total_uncompressed_size) for group in groups)
     all_bytes = sum(group.total_byte_size for group in groups)
     name = key.rpartition("/")[2] if of_run else key
-    return TextFile(name, location, identity, of_run, has_id, tuple(schema.names), sizes, all_bytes)
+    has_url = kinds.get("url") in STRINGS
+    return TextFile(name, location, identity, of_run, has_id, tuple(schema.names), sizes, all_bytes, has_url)
 
 
 STRINGS = (pa.string(), pa.large_string())

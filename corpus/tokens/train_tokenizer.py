@@ -22,11 +22,12 @@ Without reserved tokens, fine-tuning with a new special token would have to enla
 """
 
 
-def train_tokenizer(name: str, texts: Iterable[str], vocab_size: int) -> Tokenizer:
+def train_tokenizer(name: str, texts: Iterable[str], vocab_size: int, at_most: bool = False) -> Tokenizer:
     """Learn a vocabulary of `vocab_size` ids, with the special tokens at its end. The order of the texts and the number
     of threads change nothing.
 
-    Raises ConfigError for an impossible size, and InputError if the texts give fewer tokens.
+    Raises ConfigError for an impossible size, and InputError if the texts give fewer tokens. With `at_most`, the
+    vocabulary is then smaller.
     """
     import rustbpe  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
@@ -37,6 +38,8 @@ def train_tokenizer(name: str, texts: Iterable[str], vocab_size: int) -> Tokeniz
     learner = rustbpe.Tokenizer()
     learner.train_from_iterator((text[:MOST_CHARS_PER_TEXT] for text in texts), learned, pattern=OUR_PATTERN)
     ranks = {bytes(token): rank for token, rank in learner.get_mergeable_ranks()}
+    if at_most:
+        learned = min(learned, len(ranks))
     if len(ranks) < learned:
         most = len(ranks) + len(SPECIALS)
         raise InputError(f"The texts give a vocabulary of {most} at most.", f"Use --vocab-size {most}, or more texts.")

@@ -56,6 +56,8 @@ class Item:
     answers: tuple[str, ...] = ()
     source: str = ""
     """Where the item stands: its file and row, and its id if it has one."""
+    right: str = ""
+    """The one of the answers that is right. It is empty if the rows do not say which one is."""
 
 
 @dataclass

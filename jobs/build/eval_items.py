@@ -25,6 +25,7 @@ USUAL = {
     "choices": ("choices", "options"),
     "name": ("benchmark", "eval_key", "dataset"),
     "id": ("eval_instance_index", "question_id", "id", "idx"),
+    "right": ("is_correct", "correct"),
 }
 """The names that benchmarks use for each part of an item, the likeliest first."""
 
@@ -42,8 +43,9 @@ def read_items(files: Sequence[Input], asked: Mapping[str, str], unread: list[st
         rows = _rows(file, asked, unread)
         for (name, question, _), group in groupby(rows, lambda row: row[1]):
             alike = list(group)
-            answers = dict.fromkeys(answer for _, _, found in alike for answer in found)
-            yield Item(name, question, tuple(answers), alike[0][0])
+            answers = dict.fromkeys(answer for _, _, found, _ in alike for answer in found)
+            right = {answer for _, _, _, answer in alike if answer}
+            yield Item(name, question, tuple(answers), alike[0][0], right.pop() if len(right) == 1 else "")
 
 
 def read_texts(files: Sequence[Input]) -> Iterator[str]:
@@ -54,11 +56,11 @@ def read_texts(files: Sequence[Input]) -> Iterator[str]:
                 yield item.text
 
 
-_Row = tuple[str, tuple[str, str, str], list[str]]
+_Row = tuple[str, tuple[str, str, str], list[str], str]
 
 
 def _rows(file: Input, asked: Mapping[str, str], unread: list[str]) -> Iterator[_Row]:
-    """Yield the source of each row, its benchmark, question and id, and its answers."""
+    """Yield the source of each row, its benchmark, question and id, its answers, and the right one if it has it."""
     names: dict[str, str] = {}
 
     def choose(there: Sequence[str], name: str) -> Columns:
@@ -81,7 +83,9 @@ def _rows(file: Input, asked: Mapping[str, str], unread: list[str]) -> Iterator[
         name = _NOT_IN_NAMES.sub("_", named)[:64]
         if not NAME.fullmatch(name):
             name = "unnamed"
-        yield f"{source} {own}".rstrip(), (name, item.text, own), answers_of(parts["answer"], parts["choices"])
+        answers = answers_of(parts["answer"], parts["choices"])
+        right = _right_of(parts["answer"], answers) if parts["right"] in (None, True, "true", 1) else ""
+        yield f"{source} {own}".rstrip(), (name, item.text, own), answers, right
 
 
 def answers_of(answer: Any, choices: Any) -> list[str]:
@@ -94,6 +98,18 @@ def answers_of(answer: Any, choices: Any) -> list[str]:
         if isinstance(one, str | int | float) and not points:
             found.append(str(one))
     return [one for one in dict.fromkeys(found) if one.strip()]
+
+
+def _right_of(answer: Any, answers: Sequence[str]) -> str:
+    """Return the right answer of a row, given all of its answers. It may be named by its number or its letter."""
+    if isinstance(answer, str) and answer in answers:
+        return answer
+    at = answer if isinstance(answer, int) else -1
+    if isinstance(answer, str) and _LETTER.fullmatch(answer):
+        at = ord(answer.strip("().").upper()) - ord("A")
+    if 0 <= at < len(answers):
+        return answers[at]
+    return str(answer) if str(answer) in answers else ""
 
 
 def _documents(file: Input, choose: Any) -> Iterable[Any]:

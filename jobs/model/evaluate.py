@@ -10,16 +10,15 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 
-from corpus.tokens.token_folder import Split
 from jobs.model.model import GPT
 from jobs.model.train_settings import TrainWorker
-from jobs.model.windows import in_order
+from jobs.model.windows import Ids, in_order
 
 _LOGITS_AT_ONCE = 2**24
 
 
 @torch.no_grad()
-def evaluate(model: GPT, split: Split, token_bytes: np.ndarray, limit: int, worker: TrainWorker) -> dict[str, Any]:
+def evaluate(model: GPT, split: Ids, token_bytes: np.ndarray, limit: int, worker: TrainWorker) -> dict[str, Any]:
     """Return the loss over the first `limit` targets of a split: nats and bits per token, bits per byte of text.
 
     The bytes are those of each token, because a token may end within a character of the text. Special tokens have no

@@ -198,7 +198,7 @@ def train(
                 saved = time.monotonic()
         if lead and row:
             save()
-    if lead and step:
+    if lead and step and worker.picture:
         draw_curve(folder)
     if not lead or not ended:
         return None

@@ -101,6 +101,8 @@ class TrainWorker:
     rank: int = 0
     workers: int = 1
     threads: int = 1
+    picture: bool = True
+    """True if the loss curve is drawn at the end."""
 
     def check(self, batch: int) -> None:
         """Raise ConfigError if the windows of a step can't be divided evenly among the workers."""

@@ -8,15 +8,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from corpus.errors import InputError
-from corpus.tokens.token_folder import Split
 
 _ROUNDS = 4
+
+
+class Ids(Protocol):
+    """A sequence of token ids: a split, or a part of one."""
+
+    @property
+    def tokens(self) -> int:
+        """The number of ids."""
+
+    def read(self, start: int, count: int) -> np.ndarray:
+        """Return the ids from `start` to `start + count` as a new array."""
 
 
 def shuffled(positions: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
@@ -55,7 +66,7 @@ class Windows:
     window.
     """
 
-    def __init__(self, split: Split, length: int, seed: int) -> None:
+    def __init__(self, split: Ids, length: int, seed: int) -> None:
         self.split, self.length, self.seed = split, length, seed
         self.count = (split.tokens - 1) // length
         if self.count < 1:
@@ -77,7 +88,7 @@ class Windows:
         return ids[:, :-1], ids[:, 1:]
 
 
-def in_order(split: Split, length: int, limit: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+def in_order(split: Ids, length: int, limit: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the first `limit` targets of a split in order, as batches of windows (batch, length).
 
     A shorter last window is a batch by itself. If there is no target, there is no batch.

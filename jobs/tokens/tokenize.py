@@ -25,6 +25,7 @@ from corpus.storage.commits import Commit, Part
 from corpus.storage.crash_points import reached
 from corpus.storage.store import Location, Store, as_json, open_store
 from corpus.storage.task_commits import get_value, put_value
+from corpus.tokens.apart import Apart
 from corpus.tokens.choice import Reach, SourceSlice
 from corpus.tokens.count_slice import Counting, count_slice
 from corpus.tokens.encode_slice import COUNTS, Encoding, encode_slice
@@ -49,7 +50,7 @@ FILE_TOKENS = 100_000_000
 @dataclass(frozen=True)
 class TokenizeJob:
     """A tokenization as the user asked for it. `texts` is a folder of texts, or a mixture file. If `val_share` is None,
-    `val_share_for` chooses the share."""
+    `val_share_for` chooses the share. Documents that are held `apart` are not trained on."""
 
     texts: Location
     out: Location
@@ -58,6 +59,7 @@ class TokenizeJob:
     seed: int = 0
     val_share: float | None = None
     file_tokens: int = FILE_TOKENS
+    apart: Apart | None = None
 
 
 def val_share_for(documents: int) -> float:
@@ -84,13 +86,7 @@ def tokenize(job: TokenizeJob, make_engine: Callable[[], Engine], progress: Prog
         started = time.monotonic()
         try:
             with executing(store, make_engine, stop, progress) as execution:
-                run = _Tokenizing(job, plan, sources, execution)
-                boxes, encoded = run.encode(*run.reaches())
-                engines = sorted({done.facts["engine"] for done in encoded})
-                if "tokenizers" in engines:
-                    say("HF tokenizers encodes, because gigatoken can't, or gives different ids.")
-                totals, mixed = run.totals(encoded)
-                info = run.finish(totals, encoded, run.write(boxes, encoded, totals)) | mixed
+                info, engines = _Tokenizing(job, plan, sources, execution).make()
         except Stopped:
             return JobResult(128 + stop.signal)
         seconds = round(time.monotonic() - started, 1)
@@ -104,6 +100,16 @@ def tokenize(job: TokenizeJob, make_engine: Callable[[], Engine], progress: Prog
     return JobResult(0, info)
 
 
+def tokenize_within(job: TokenizeJob, execution: Execution) -> None:
+    """Tokenize as a part of another job, whose execution writes to the folder of the tokens. Raises Stopped."""
+    sources = open_sources(job.texts, job.seed)
+    store, plan = execution.store, _plan(job, sources)
+    store.prepare()
+    if claim(store, plan, "tokens.json") is None:
+        store.put_new("tokens.json", as_json(_Tokenizing(job, plan, sources, execution).make()[0]))
+    store.remove(".work")
+
+
 def _plan(job: TokenizeJob, sources: Sources) -> dict[str, Any]:
     """Return everything that decides the bytes of the result."""
     return {
@@ -114,6 +120,7 @@ def _plan(job: TokenizeJob, sources: Sources) -> dict[str, Any]:
         "val_share": val_share_for(sources.rows) if job.val_share is None else job.val_share,
         "file_tokens": job.file_tokens,
         "versions": versions(TOKEN_ROOMS) | {name: metadata.version(name) for name in ("gigatoken", "tokenizers")},
+        **({"apart": job.apart.sha256} if job.apart else {}),
     }
 
 
@@ -126,6 +133,15 @@ class _Tokenizing:
     sources: Sources
     execution: Execution
 
+    def make(self) -> tuple[dict[str, Any], list[str]]:
+        """Return the content of tokens.json, and the libraries that encoded."""
+        boxes, encoded = self.encode(*self.reaches())
+        engines = sorted({done.facts["engine"] for done in encoded})
+        if "tokenizers" in engines:
+            say("HF tokenizers encodes, because gigatoken can't, or gives different ids.")
+        totals, mixed = self.totals(encoded)
+        return self.finish(totals, encoded, self.write(boxes, encoded, totals)) | mixed, engines
+
     @cached_property
     def slices(self) -> list[list[SourceSlice]]:
         """The slices of each source."""
@@ -135,6 +151,8 @@ class _Tokenizing:
         """Return how far the budget of each source reaches, and about how many bytes the rows of all tokens take."""
         store, mixture = self.execution.store, self.sources.mixture
         store.put_new(_TOKENIZER, self.job.tokenizer.data)
+        if self.job.apart:
+            store.put_new(_APART, self.job.apart.data)
         if mixture is None:
             texts = self.sources.all[0].texts
             return [Reach()], self._size(texts.bytes, texts.rows)
@@ -168,7 +186,8 @@ class _Tokenizing:
         return 1 << bits, encoded
 
     def _encode(self, bits: int, reaches: list[Reach]) -> list[Commit]:
-        encoding = Encoding(self.job.tokenizer.sha256, self.sources.seed, self.plan["val_share"], bits)
+        apart = self.plan.get("apart", "")
+        encoding = Encoding(self.job.tokenizer.sha256, self.sources.seed, self.plan["val_share"], bits, apart)
         common = {"store": self.execution.store.location, "encoding": asdict(encoding)}
         payloads = [
             {**common, "source": asdict(part), "reach": asdict(reach)}
@@ -232,13 +251,22 @@ class _Tokenizing:
             "dtype": tokenizer.dtype.name,
             "tokenizer": {key: getattr(tokenizer, key) for key in ("name", "sha256", "vocab_size", "bos", "bos_text")},
             "splits": splits,
-            "documents": {"in": self.sources.rows, "tokenized": documents, "empty": self.sources.rows - read},
+            "documents": {
+                "in": self.sources.rows,
+                "tokenized": documents,
+                "empty": self.sources.rows - read,
+                **(
+                    {"held_apart": sum(done.facts["chosen"].get("held_apart", 0) for done in encoded)}
+                    if self.job.apart
+                    else {}
+                ),
+            },
             "files": [{"name": part.key, "bytes": part.bytes, "sha256": part.sha256} for part in parts],
             "plan": self.plan,
         }
 
 
-_TOKENIZER = ".work/tokenizer.json"
+_TOKENIZER, _APART = ".work/tokenizer.json", ".work/apart.bin"
 
 
 def encode_task(payload: dict[str, Any]) -> dict[str, Any]:
@@ -246,7 +274,8 @@ def encode_task(payload: dict[str, Any]) -> dict[str, Any]:
     store, encoding = open_store(payload["store"]), Encoding(**payload["encoding"])
     tokenizer, encoder = _stored_encoder(store, encoding.tokenizer)
     source, reach = SourceSlice.from_dict(payload["source"]), Reach(**payload["reach"])
-    return encode_slice(store, source, reach, encoding, tokenizer, encoder).as_dict()
+    apart = Apart.from_bytes(store.get(_APART), encoding.apart) if encoding.apart else None
+    return encode_slice(store, source, reach, encoding, tokenizer, encoder, apart).as_dict()
 
 
 def count_task(payload: dict[str, Any]) -> dict[str, Any]:
