@@ -11,7 +11,7 @@ from corpus.sandbox.unit import Unit
 from corpus.storage.commits import Commit
 from corpus.warc.record import record_id
 from jobs.build.plan import Build
-from jobs.runner.engine import run
+from jobs.runner.engine import Task, run
 from jobs.runner.execution import Stopped
 from jobs.runner.retries import CHANGED, UNREACHABLE, Failure, by_class, last_place
 from jobs.runner.task_functions import run_unit_task
@@ -34,8 +34,8 @@ def run_units(build: Build, units: list[Unit]) -> tuple[list[Commit], list[dict[
         lost = 0
         todo = [unit for unit in units if unit not in done]
         progress.start("pass", len(units), done=len(units) - len(todo))
-        payloads = [{"unit": unit.as_dict(), **_own(build, unit), **common} for unit in todo]
-        for answer in run(execution.engine, run_unit_task, payloads, execution.stop):
+        tasks = (Task(run_unit_task, {"unit": unit.as_dict(), **_own(build, unit), **common}) for unit in todo)
+        for answer in run(execution.engine, tasks, execution.stop):
             unit = Unit(**answer.payload["unit"])
             if answer.result is None:
                 last = answer.failures[-1]

@@ -10,7 +10,7 @@ from typing import Any
 from corpus.errors import InputChanged, InputUnreachable, IntegrityError
 from corpus.storage.commits import Commit
 from corpus.storage.store import Store
-from jobs.runner.engine import Engine, Stop, run
+from jobs.runner.engine import Engine, Stop, Task, run
 from jobs.runner.progress import Progress
 from jobs.runner.retries import CHANGED, UNREACHABLE, Function, Payload
 
@@ -47,7 +47,7 @@ class Execution:
         """
         made: dict[int, Payload] = {}
         self.progress.start(shown or name, len(payloads), brief=True)
-        for answer in run(self.engine, function, payloads, self.stop):
+        for answer in run(self.engine, (Task(function, payload) for payload in payloads), self.stop):
             if answer.result is None:
                 self.progress.end()
                 last = answer.failures[-1]

@@ -88,15 +88,18 @@ class Failure:
 
 @dataclass(frozen=True)
 class PendingTask:
-    """A payload with its failed attempts so far.
+    """A function and a payload, with the failed attempts so far.
 
     The task must not start before the time `ready`, and takes `slots` slots.
     """
 
+    function: Function
     payload: Payload
     failures: tuple[Failure, ...] = ()
     ready: float = 0.0
     slots: int = 1
+    second: bool = False
+    """True for a second attempt beside a first one."""
 
     @property
     def wall_s(self) -> float:
@@ -115,7 +118,13 @@ class PendingTask:
         if failure.kind == MEMORY:
             slots = most_slots if times == policy.attempts - 1 else min(2 * slots, most_slots)
         wait = min(policy.wait_s * 2 ** (times - 1), _LONGEST_WAIT_S)
-        return replace(self, failures=failures, ready=now + wait, slots=slots)
+        return replace(self, failures=failures, ready=now + wait, slots=slots, second=False)
+
+    @property
+    def sent(self) -> Payload:
+        """The payload for the engine. A second attempt beside a first one has a footprint of its own."""
+        footprint = self.payload.get("footprint") if self.second else ""
+        return {**self.payload, "footprint": f"{footprint}-2"} if footprint else self.payload
 
     @property
     def given_up(self) -> bool:
