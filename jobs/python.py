@@ -57,8 +57,11 @@ class _Told(Progress):
     def start(self, phase: str, units: int, done: int = 0, brief: bool = False) -> None:
         self._phase, self._units, self._done, self._counts = phase, units, done, no_counts()
 
-    def unit_done(self, counts: Mapping[str, Any] | None = None) -> None:
-        self._done += 1
+    def expect(self, units: int) -> None:
+        self._units = units
+
+    def unit_done(self, counts: Mapping[str, Any] | None = None, units: int = 1) -> None:
+        self._done += units
         add_counts(self._counts, counts or {})
         self._tell(Step(self._phase, self._done, self._units, self._counts))
 

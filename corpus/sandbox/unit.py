@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict
 
 import pyarrow as pa
@@ -76,7 +76,7 @@ class Unit:
         return self.layout in ("members", ROWS) or (self.layout == LINES and self.codec == "plain")
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return dict(vars(self))
 
     def content(self) -> dict[str, Any]:
         """Return the fields that a result depends on: all but `path`, which may be a URL with secrets, and `tag`."""

@@ -11,7 +11,7 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -23,6 +23,7 @@ from corpus.net.urls import redact
 from corpus.recipes import language_column
 from corpus.storage.commits import Commit
 from corpus.storage.crash_points import reached
+from corpus.storage.gathered import digest_of
 from corpus.storage.manifest import write_manifest
 from corpus.storage.store import LocalStore, Store, as_json, open_store
 from corpus.storage.swap import JOURNAL, finish_swap
@@ -35,13 +36,13 @@ from corpus.version import versions
 from jobs.build.compare import Comparison, alarm
 from jobs.build.compare_documents import compare_documents, make_index
 from jobs.build.compare_lines import compare_lines
-from jobs.build.inputs import check_unchanged
-from jobs.build.plan import OPTIONAL, Build, Job, Plan, chosen_units, claim_folder, make_plan, make_units
+from jobs.build.inputs import LOOKED_UP, check_unchanged, plan_all
+from jobs.build.plan import OPTIONAL, Build, Job, Plan, chosen_size, claim_folder, make_plan
 from jobs.build.units import run_units
 from jobs.runner.derived import register
 from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import JobResult, Stopped, executing
-from jobs.runner.folder import open_folder
+from jobs.runner.folder import PLAN, open_folder
 from jobs.runner.progress import Progress
 from jobs.runner.task_functions import pack_task
 
@@ -52,10 +53,10 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Jo
     if isinstance(before, LocalStore) and before.size(JOURNAL) is not None:
         with before.only_run():  # if a takedown was interrupted, its list is part of the plan
             finish_swap(before)
-    plan = make_plan(job)
+    plan = make_plan(job, LOOKED_UP if before.get("run.json") is None or before.get(PLAN) is not None else None)
     if plan.columns is not None:
         progress.note(f"Columns: {plan.columns}")
-    make_units(job, plan, 1 << 40)  # this finds an input that is not an archive before anything is written
+    plan_all(plan.known, 1 << 40, plan.columns)  # finds an input that is not an archive before anything is written
     store = open_folder(job.out)
     with store.only_run(job.share), Stop() as stop:
         finished = claim_folder(store, plan)
@@ -66,9 +67,9 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Jo
             if not job.keep_work:
                 store.remove(".work")
             return JobResult(0, finished, already_done=True)
-        units = chosen_units(job, plan, store)
+        size = chosen_size(job, plan, store)
         return carry_out(
-            job, plan, store, make_engine, stop, progress, lambda run: complete(run, *run_units(run, units))
+            job, plan, store, make_engine, stop, progress, lambda run: complete(run, *run_units(run, size))
         )
 
 
@@ -85,15 +86,15 @@ def carry_out(
 
 
 def complete(
-    run: Build, commits: list[Commit], given_up: list[dict[str, Any]],
-    fill: Callable[[list[Commit], list[Verdicts]], list[Commit]] = lambda commits, verdicts: commits,
+    run: Build, commits: Sequence[Commit], given_up: list[dict[str, Any]],
+    fill: Callable[[Sequence[Commit], list[Verdicts]], Sequence[Commit]] = lambda commits, verdicts: commits,
 ) -> JobResult:  # fmt: skip
     """Do everything that comes after the pass: compare documents, pack, write run.json.
 
     Before packing, `fill` is called with the verdicts, for commits that lack texts. Raises Stopped, and CorpusError.
     """
     job, plan, store = run.job, run.plan, run.execution.store
-    begin(store, digest([[[one.key, one.sha256] for one in commits], job.dedup_memory]))
+    begin(store, digest([digest_of(commits), job.dedup_memory]))
     # The versions of this process. The identity has those of the run, which another version may have made.
     depends = digest({"recipe": plan.identity["recipe"], "versions": versions()})
     common = {**run.payload(), "depends": depends}
@@ -125,10 +126,10 @@ def complete(
     return JobResult(3 if given_up else 0, info)
 
 
-def _pack(run: Build, commits: list[Commit], verdicts: list[Verdicts]) -> list[Commit]:
+def _pack(run: Build, commits: Sequence[Commit], verdicts: list[Verdicts]) -> list[Commit]:
     """Return the commits of the output files. Raises Stopped."""
     job, store = run.job, run.execution.store
-    packed = digest([*(commit.sha256 for commit in commits), *(one.digest for one in verdicts), job.index])
+    packed = digest([digest_of(commits), *(one.digest for one in verdicts), job.index])
     if (store.get(".work/packed") or b"").decode() != packed:
         reached("before_pack")
         # if a quarantined unit has come back, these are files of an earlier, shorter set of units
@@ -152,10 +153,10 @@ def _pack(run: Build, commits: list[Commit], verdicts: list[Verdicts]) -> list[C
 
 
 def run_info(
-    run: Build, commits: list[Commit], verdicts: list[Verdicts], parts: list[Commit], given_up: list[dict[str, Any]]
+    run: Build, commits: Sequence[Commit], verdicts: list[Verdicts], parts: list[Commit], given_up: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Return the content of run.json. Raises IntegrityError if the counts do not balance."""
-    identity, recipe = run.plan.identity, run.job.recipe
+    identity, recipe = run.plan.whole(), run.job.recipe
     counts, others = no_counts(), dict[str, int]()
     exceptions = []
     for commit in commits:
@@ -206,7 +207,7 @@ were read again, and failed attempts by class.
 """
 
 
-def finish(run: Build, info: dict[str, Any], commits: list[Commit], parts: list[Commit]) -> None:
+def finish(run: Build, info: dict[str, Any], commits: Sequence[Commit], parts: list[Commit]) -> None:
     """Write the manifest, timings.json and, last, run.json. Then remove intermediate files."""
     store = run.execution.store
     if not info["complete"]:

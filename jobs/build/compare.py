@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -60,7 +61,7 @@ class Comparison:
         assert isinstance(self.bound.stage, Collective)
         return self.bound.stage
 
-    @property
+    @cached_property
     def archives(self) -> list[str]:
         """The names of all archives, in order."""
         return list(dict.fromkeys(unit.facts["unit"]["warc"] for unit in self.units))

@@ -67,11 +67,13 @@ def make_plan(old: Run, job: Job, takedown: Takedown) -> Plan:
                 f"{where} was made with other code or lists, so its rows can't be judged again (then → now):{shown}\n",
                 "Build anew, or use the version and the lists that made it.",
             )
-    same = {key: old.info[key] for key in ("resources", "versions", "inputs")}
+    same = {key: old.info[key] for key in ("resources", "versions")}
     same |= {key: old.info[key] for key in OPTIONAL if old.info.get(key)}
     identity = {**same, "recipe": job.recipe.canonical(), "against": earlier, "removed": takedown.digest}
     names = old.locations()
-    inputs = [Input(one["name"], names.get(one["name"], ""), one["bytes"], one["identity"]) for one in same["inputs"]]
+    inputs = [
+        Input(one["name"], names.get(one["name"], ""), one["bytes"], one["identity"]) for one in old.info["inputs"]
+    ]
     return Plan(inputs, identity, against, seen_by(old.store))
 
 

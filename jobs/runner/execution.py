@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from corpus.storage.store import Store
 from jobs.runner.engine import Engine, Stop, Task, run
 from jobs.runner.progress import Progress
 from jobs.runner.retries import CHANGED, UNREACHABLE, Function, Payload
+from jobs.runner.state import State
 
 
 class Stopped(Exception):
@@ -38,6 +39,27 @@ class Execution:
     engine: Engine
     stop: Stop
     progress: Progress
+    state: State
+
+    def start(self, phase: str, units: int, brief: bool = False) -> None:
+        """Start a phase in the progress and in the state. A `brief` phase is not shown at its end."""
+        self.progress.start(phase, units, brief=brief)
+        self.state.start(phase, units)
+
+    def expect(self, units: int) -> None:
+        """Set the number of units of the phase, which was only an estimate."""
+        self.progress.expect(units)
+        self.state.expect(units)
+
+    def unit_done(self, counts: Mapping[str, Any] | None = None, seconds: float = 0.0, units: int = 1) -> None:
+        """Count finished units, their records, and their seconds."""
+        self.progress.unit_done(counts, units)
+        self.state.done(counts or {}, seconds, units)
+
+    def end(self) -> None:
+        """End a phase."""
+        self.progress.end()
+        self.state.write()
 
     def phase(self, name: str, function: Function, payloads: Sequence[Payload], shown: str = "") -> list[Payload]:
         """Run one function over all payloads and return the results in the order of the payloads. Progress has the name
@@ -46,16 +68,16 @@ class Execution:
         Raises Stopped, and InputChanged, InputUnreachable or IntegrityError if a task was given up.
         """
         made: dict[int, Payload] = {}
-        self.progress.start(shown or name, len(payloads), brief=True)
+        self.start(shown or name, len(payloads), brief=True)
         for answer in run(self.engine, (Task(function, payload) for payload in payloads), self.stop):
             if answer.result is None:
-                self.progress.end()
+                self.end()
                 last = answer.failures[-1]
                 error = {CHANGED: InputChanged, UNREACHABLE: InputUnreachable}.get(last.kind, IntegrityError)
                 raise error(f"{name} failed: {last.reason}", "Remove the cause, and run the same command again.")
             made[id(answer.payload)] = answer.result
-            self.progress.unit_done()
-        self.progress.end()
+            self.unit_done()
+        self.end()
         if self.stop.asked():
             raise Stopped
         return [made[id(payload)] for payload in payloads]
@@ -71,7 +93,7 @@ def executing(store: Store, make_engine: Callable[[], Engine], stop: Stop, progr
     engine = make_engine()
     progress.watch(stop.asked, engine.workers)
     try:
-        yield Execution(store, engine, stop, progress)
+        yield Execution(store, engine, stop, progress, State(store))
     finally:
         progress.stop()
         engine.close(wait=not stop.at_once)

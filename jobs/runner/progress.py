@@ -66,8 +66,14 @@ class Progress:
             self._task = self._bar.add_task(phase, total=units, completed=done, facts="")
             self._bar.start()
 
-    def unit_done(self, counts: Mapping[str, Any] | None = None) -> None:
-        self._done += 1
+    def expect(self, units: int) -> None:
+        """Set the number of units of the phase, which was only an estimate."""
+        if self._bar and units != self._units:
+            self._bar.update(self._task, total=units)
+        self._units = units
+
+    def unit_done(self, counts: Mapping[str, Any] | None = None, units: int = 1) -> None:
+        self._done += units
         add_counts(self._counts, counts or {})
         if self._bar:
             self._bar.update(self._task, completed=self._done, facts=self._facts(brief=True))
