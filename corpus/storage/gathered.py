@@ -7,13 +7,12 @@ because a gathered commit that is lost or damaged is made from them again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
+from hashlib import sha256
 from itertools import accumulate
 from typing import Any, overload
 
@@ -28,7 +27,7 @@ from corpus.storage.store import Store
 
 FOLDER = ".work/commits/gathered"
 
-_COMMIT = {"key": str, "parts": [{"kind": str}], "facts": {str: object}}
+_COMMIT = {"key": str, "parts": list, "facts": dict}
 _MOST_BYTES = 1 << 30
 
 
@@ -68,11 +67,13 @@ class Commits(Sequence[Commit]):
     Not thread-safe.
     """
 
-    def __init__(self, store: Store, groups: Sequence[tuple[str | list[bytes], int]]) -> None:
-        """Each group of commits is a key of the store, or its lines. The number is that of its commits."""
+    def __init__(self, store: Store, groups: Sequence[tuple[str, int, str]]) -> None:
+        """Each group has the key of a gathered commit, the number of commits there, and their digest."""
         self._store = store
-        self._groups = [group for group, _ in groups]
-        self._starts = [0, *accumulate(size for _, size in groups)]
+        self._keys = [key for key, _, _ in groups]
+        self._starts = [0, *accumulate(size for _, size, _ in groups)]
+        self.digest = sha256(" ".join(digest for _, _, digest in groups).encode()).hexdigest()
+        """A digest of the keys and parts of all commits."""
         self._held: dict[int, list[Commit]] = {}
 
     def __len__(self) -> int:
@@ -96,7 +97,7 @@ class Commits(Sequence[Commit]):
     def __iter__(self) -> Iterator[Commit]:
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             ahead: deque[Future[list[Commit]]] = deque()
-            for number in range(len(self._groups)):
+            for number in range(len(self._keys)):
                 ahead.append(pool.submit(self._read, number))
                 if len(ahead) > CONNECTIONS:
                     yield from ahead.popleft().result()
@@ -104,20 +105,20 @@ class Commits(Sequence[Commit]):
                 yield from ahead.popleft().result()
 
     def _read(self, number: int) -> list[Commit]:
-        group = self._groups[number]
-        return gathered(self._store, group) if isinstance(group, str) else _parsed(group)
-
-    @cached_property
-    def digest(self) -> str:
-        """A digest of the keys and parts of all commits."""
-        return digest_of(iter(self))
+        return gathered(self._store, self._keys[number])
 
 
-def digest_of(commits: Iterable[Commit]) -> str:
-    """Return a digest of the keys and parts of commits. Those of a pass are read only once for it."""
+def digest_of(commits: Sequence[Commit]) -> str:
+    """Return a digest of the keys and parts of commits."""
     if isinstance(commits, Commits):
         return commits.digest
-    found = hashlib.sha256()
-    for one in commits:
-        found.update(f"{one.key} {one.sha256}\n".encode())
-    return found.hexdigest()
+    return digest_of_marks(mark_of(one.key, [part.sha256 for part in one.parts]) for one in commits)
+
+
+def mark_of(key: str, parts: Iterable[str]) -> str:
+    """Return what `digest_of_marks` takes for a commit. `parts` are the digests of its parts."""
+    return f"{key} {' '.join(parts)}"
+
+
+def digest_of_marks(marks: Iterable[str]) -> str:
+    return sha256("\n".join(marks).encode()).hexdigest()

@@ -19,7 +19,7 @@ from corpus.sandbox.seen import is_unchanged
 from corpus.sandbox.unit import Unit
 from corpus.storage.commits import commit, commit_key, read_commit
 from corpus.storage.crash_points import reached
-from corpus.storage.gathered import gathered
+from corpus.storage.gathered import digest_of, gathered
 from corpus.storage.store import Store, open_store
 from corpus.tables.ledger import add_counts, no_counts
 from corpus.warc.source import input_changed
@@ -88,7 +88,8 @@ def _checked(store: Store, key: str, items: list[Input]) -> dict[str, Any]:
         if seen and not is_unchanged(seen, item.path, item.tag):
             raise input_changed(redact(item.path), "since the run read it")
         add_counts(counts, one.facts["counts"])
-    return {"units": len(commits), "counts": counts, "seconds": sum(one.facts["seconds"] for one in commits)}
+    seconds = sum(one.facts["seconds"] for one in commits)
+    return {"units": len(commits), "digest": digest_of(commits), "counts": counts, "seconds": seconds}
 
 
 def divided_of(result: Mapping[str, Any]) -> list[Divided]:

@@ -8,7 +8,7 @@ judge the ledger again → replay its portions → compare documents → read te
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -143,7 +143,7 @@ class _Replay:
                 return replace(portion, extra=())
         return portion
 
-    def with_texts(self, commits: list[Commit], verdicts: list[Verdicts]) -> list[Commit]:
+    def with_texts(self, commits: Sequence[Commit], verdicts: list[Verdicts]) -> list[Commit]:
         """Return the commits with every text that the pack phase needs."""
         store = self.new.execution.store
         boxes = [tuple(one.boxes[number] for one in verdicts) for number in range(len(commits))]

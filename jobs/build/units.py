@@ -10,12 +10,13 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
+from itertools import count
 from typing import Any
 
 from corpus.digests import digest
 from corpus.errors import InputChanged, InputUnreachable
 from corpus.sandbox.unit import Unit
-from corpus.storage.gathered import FOLDER, Commits, as_line, gather
+from corpus.storage.gathered import FOLDER, Commits, as_line, gather, mark_of
 from corpus.warc.record import record_id
 from jobs.build.divide import divide_task, divided_of
 from jobs.build.plan import Build
@@ -64,12 +65,12 @@ class _Pass:
         self._undivided = deque(sorted(self._volumes, key=lambda volume: volume.done))
         self._open = len(self._volumes)
         self._dividing = self._divided = 0
-        self._sizes = [0] * len(self._volumes)
-        """The number of commits in each volume."""
         self._ready: deque[tuple[Volume, Unit]] = deque()
         self._units = 0
         self._lost = 0
         self._quarantined: dict[int, list[dict[str, Any]]] = {}
+        self._footprint = self._execution.store.scratch().resolve()
+        self._number = count()
         self._writing: deque[Future[None]] = deque()
 
     def run(self) -> tuple[Commits, list[dict[str, Any]]]:
@@ -84,7 +85,7 @@ class _Pass:
         execution.end()
         if execution.stop.asked():
             raise Stopped
-        groups = [(volume.key, size) for volume, size in zip(self._volumes, self._sizes, strict=True) if size]
+        groups = [(volume.key, volume.size, volume.digest) for volume in self._volumes if volume.size]
         quarantine = [unit for number in sorted(self._quarantined) for unit in self._quarantined[number]]
         return Commits(execution.store, groups), quarantine
 
@@ -119,7 +120,7 @@ class _Pass:
         """
         limit, guard = self._build.job.unit_seconds, self._build.job.guard
         limit = guard.unit_wall_s(unit.end - unit.start) if limit is None else limit
-        return {"wall_s": limit, "footprint": str(self._execution.store.scratch().resolve())}
+        return {"wall_s": limit, "footprint": f"{self._footprint}-{next(self._number)}"}
 
     def _take(self, answer: TaskResult) -> None:
         volume = self._volumes[answer.payload["volume"]]
@@ -152,9 +153,9 @@ class _Pass:
         inputs = [one.item for one in divided]
         self._build.plan.inputs[volume.first : volume.first + len(inputs)] = inputs
         if volume.done:
-            self._sizes[volume.number] = answer.result["units"]
-            self._units += answer.result["units"]
             facts = answer.result
+            volume.size, volume.digest = facts["units"], facts["digest"]
+            self._units += volume.size
             self._execution.unit_done(facts["counts"], facts["seconds"], facts["units"])
             return
         columns = self._build.plan.columns
@@ -176,6 +177,7 @@ class _Pass:
         if answer.failures:  # these failures belong to this process, not to the commit of the unit
             facts["failed_tries"] = by_class(answer.failures)
         volume.lines[unit], volume.reached[unit] = as_line(answer.result), facts["reached"]
+        volume.marks[unit] = mark_of(answer.result["key"], [part["sha256"] for part in answer.result["parts"]])
         self._execution.unit_done(facts["counts"], facts["seconds"])
 
     def _end(self, volume: Volume) -> None:
@@ -190,7 +192,6 @@ class _Pass:
                     quarantined(unit, volume.given_up[unit]) for unit in volume.units if unit in volume.given_up
                 ]
             key, lines = volume.close()
-            self._sizes[volume.number] = len(lines)
             self._writing.append(self._writers.submit(gather, self._execution.store, key, lines))
             while self._writing[0].done() or len(self._writing) > 4 * _WRITERS:
                 self._writing.popleft().result()

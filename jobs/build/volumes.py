@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from corpus.digests import digest
 from corpus.errors import IntegrityError
 from corpus.sandbox.unit import Unit
-from corpus.storage.gathered import FOLDER
+from corpus.storage.gathered import FOLDER, digest_of_marks
 from jobs.build.inputs import Input
 from jobs.runner.retries import Failure
 
@@ -33,27 +33,35 @@ class Volume:
     units: list[Unit] = field(default_factory=list)
     lines: dict[Unit, bytes] = field(default_factory=dict)
     """The commits of its units, as lines of the gathered commit."""
+    marks: dict[Unit, str] = field(default_factory=dict)
+    """The keys and the digests of the parts of these commits (`mark_of`)."""
     reached: dict[Unit, int] = field(default_factory=dict)
     """The offsets at which the units ended."""
     given_up: dict[Unit, tuple[Failure, ...]] = field(default_factory=dict)
     left: int = 0
     """The units that have no answer yet."""
+    size: int = 0
+    """The number of gathered commits."""
+    digest: str = ""
+    """The digest of their keys and parts."""
 
     def untiled(self) -> list[Unit]:
         """Join false starts to the units before them, and return the units that must be read for it."""
         false_starts = untiled(self.units, self.reached)
-        before = set(self.units)
-        self.units = merge(self.units, false_starts)
-        self.lines = {unit: line for unit, line in self.lines.items() if unit in set(self.units)}
+        if not false_starts:
+            return []
+        before, self.units = set(self.units), merge(self.units, false_starts)
         return [unit for unit in self.units if unit not in before]
 
     def close(self) -> tuple[str, list[bytes]]:
         """Return the key for the gathered commit, and its lines. A volume that lacks units has a key of its own."""
-        lines = [self.lines[unit] for unit in self.units if unit in self.lines]
+        there = [unit for unit in self.units if unit in self.lines]
+        lines = [self.lines[unit] for unit in there]
+        self.size, self.digest = len(lines), digest_of_marks(self.marks[unit] for unit in there)
         if self.given_up:
             lacking = digest([unit.content() for unit in self.given_up])[:16]
             self.key = self.key.replace(".json", f"-without-{lacking}.json")
-        self.lines, self.reached, self.units = {}, {}, []
+        self.lines, self.marks, self.reached, self.units = {}, {}, {}, []
         return self.key, lines
 
 

@@ -40,6 +40,9 @@ _SLOW_TIMES = 4.0
 _SLOW_S = 30.0
 """A shorter task is never slow."""
 
+_LOOK_S = 5.0
+"""The time between two looks for slow tasks."""
+
 _MEASURED = 255
 """The number of answers that give the median. Fewer than a twentieth of them give none."""
 
@@ -241,7 +244,12 @@ class _Loop:
     def _try_slow_ones_again(self) -> None:
         """Start a second attempt at each slow task for which a slot is free. The attempt that commits first wins."""
         engine, now = self._engine, self._engine.now()
-        if not engine.spread or self._stop.asked() or now - self._looked < 1 or len(self._seconds) < _MEASURED // 20:
+        if (
+            not engine.spread
+            or self._stop.asked()
+            or now - self._looked < _LOOK_S
+            or len(self._seconds) < _MEASURED // 20
+        ):
             return
         self._looked, limit = now, max(_SLOW_S, _SLOW_TIMES * median(self._seconds))
         for task, attempt in list(self._running.items()):

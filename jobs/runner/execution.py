@@ -54,7 +54,7 @@ class Execution:
     def unit_done(self, counts: Mapping[str, Any] | None = None, seconds: float = 0.0, units: int = 1) -> None:
         """Count finished units, their records, and their seconds."""
         self.progress.unit_done(counts, units)
-        self.state.done(counts or {}, seconds, units)
+        self.state.done(seconds, units)
 
     def end(self) -> None:
         """End a phase."""
@@ -93,7 +93,7 @@ def executing(store: Store, make_engine: Callable[[], Engine], stop: Stop, progr
     engine = make_engine()
     progress.watch(stop.asked, engine.workers)
     try:
-        yield Execution(store, engine, stop, progress, State(store))
+        yield Execution(store, engine, stop, progress, State(store, progress))
     finally:
         progress.stop()
         engine.close(wait=not stop.at_once)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 from corpus.errors import CorpusError
 from corpus.storage.store import Store, as_json
-from corpus.tables.ledger import Counts, add_counts, no_counts
+from corpus.tables.ledger import Counts, no_counts
+from jobs.runner.progress import Progress
 
 STATE = ".work/state.json"
 
@@ -22,8 +21,8 @@ class State:
     It is written every five seconds, and at the end of each phase. A state that can't be written is no error.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, progress: Progress) -> None:
+        self._store, self._progress = store, progress
         self._phases: dict[str, list[int]] = {}
         self._counts: Counts = no_counts()
         self._seconds = 0.0
@@ -36,16 +35,17 @@ class State:
     def expect(self, units: int) -> None:
         self._now[1] = units
 
-    def done(self, counts: Mapping[str, Any], seconds: float, units: int) -> None:
-        """Count finished tasks, their records, and their seconds."""
+    def done(self, seconds: float, units: int) -> None:
+        """Count finished tasks and their seconds. The progress counts their records."""
         self._now[0] += units
         self._seconds += seconds
-        add_counts(self._counts, counts)
         if time.monotonic() - self._written > _EVERY_S:
             self.write()
 
     def write(self) -> None:
         self._written = time.monotonic()
+        if self._progress.counts["in"]:  # only the tasks of the pass count records
+            self._counts = self._progress.counts
         state = {"phases": self._phases, "records": self._counts, "seconds": round(self._seconds, 3)}
         with suppress(OSError, CorpusError):
             self._store.replace(STATE, as_json(state))

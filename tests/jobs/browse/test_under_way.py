@@ -9,8 +9,10 @@ import pytest
 from corpus.errors import InputError
 from corpus.run import open_run
 from corpus.storage.store import open_store
+from corpus.tables.ledger import add_counts
 from jobs.browse.desk import Given, Served
 from jobs.browse.under_way import UnderWay
+from jobs.runner.progress import Progress
 from jobs.runner.state import State
 from jobs.verbs.serving import is_run
 from tests.browsers import Opened
@@ -73,11 +75,13 @@ def test_a_state_is_small_and_written_in_time(stopped, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr("jobs.runner.state.time", SimpleNamespace(monotonic=lambda: clock[0]))
     written = []
-    state = State(SimpleNamespace(replace=lambda key, data: written.append(json.loads(data))))
+    progress = Progress(quiet=True)
+    state = State(SimpleNamespace(replace=lambda key, data: written.append(json.loads(data))), progress)
     state.start("pass", 100_000)
     for _ in range(100_000):
         clock[0] += 0.001
-        state.done({"in": 2, "dropped": {"url": {"domain": 1}}}, 0.5, 1)
+        add_counts(progress.counts, {"in": 2, "dropped": {"url": {"domain": 1}}})
+        state.done(0.5, 1)
     state.write()
     assert len(written) in range(19, 22)
     assert written[-1]["phases"] == {"pass": [100_000, 100_000]}
@@ -86,7 +90,7 @@ def test_a_state_is_small_and_written_in_time(stopped, monkeypatch):
 
 
 def test_a_state_that_can_not_be_written_fails_nothing(tmp_path):
-    state = State(open_store(tmp_path / "nowhere"))
+    state = State(open_store(tmp_path / "nowhere"), Progress(quiet=True))
     (tmp_path / "nowhere").write_text("a file")
     state.start("pass", 1)
     state.write()
