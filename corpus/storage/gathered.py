@@ -39,7 +39,7 @@ def as_line(commit: Mapping[str, Any]) -> bytes:
 def gather(store: Store, key: str, lines: Sequence[bytes]) -> None:
     """Put the commits of several tasks under one key, if it is absent."""
     reached("gathering_begun")
-    data = zstandard.compress(b"\n".join(lines), 3)
+    data = zstandard.ZstdCompressor(3, write_checksum=True).compress(b"\n".join(lines))
     reached("before_commit")
     store.put_new(key, data)
     reached("after_commit")

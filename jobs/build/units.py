@@ -7,23 +7,24 @@ run, nor does memory, since only units in work are held.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from itertools import count
 from typing import Any
 
 from corpus.digests import digest
-from corpus.errors import InputChanged, InputUnreachable
+from corpus.errors import InputChanged, InputUnreachable, IntegrityError, NoRoom, OutputError
 from corpus.sandbox.unit import Unit
 from corpus.storage.gathered import FOLDER, Commits, as_line, gather, mark_of
+from corpus.storage.store import Store
 from corpus.warc.record import record_id
 from jobs.build.divide import divide_task, divided_of
 from jobs.build.plan import Build
 from jobs.build.volumes import Volume, volumes_of
 from jobs.runner.engine import Task, TaskResult, run
 from jobs.runner.execution import Stopped
-from jobs.runner.retries import CHANGED, UNREACHABLE, Failure, by_class, last_place
+from jobs.runner.retries import CHANGED, OUTPUT, POLICIES, SERVER_DOWN, UNREACHABLE, Failure, by_class, last_place
 from jobs.runner.task_functions import run_unit_task
 
 LOST_IN_A_ROW = 4
@@ -136,7 +137,7 @@ class _Pass:
             self._end(volume)
 
     def _count_lost(self, last: Failure) -> None:
-        self._lost += last.kind == UNREACHABLE
+        self._lost += last.kind in (UNREACHABLE, SERVER_DOWN)
         if last.kind == CHANGED or self._lost >= max(LOST_IN_A_ROW, 2 * self._execution.engine.workers):
             self._execution.end()
             raise InputChanged(last.reason) if last.kind == CHANGED else InputUnreachable(last.reason)
@@ -144,6 +145,8 @@ class _Pass:
     def _take_division(self, volume: Volume, answer: TaskResult) -> None:
         self._dividing -= 1
         self._divided += 1
+        if answer.result is None and volume.done:
+            raise IntegrityError(answer.failures[-1].reason)
         if answer.result is None:  # each input counts as a unit that was given up
             whole = [Unit(one.name, one.path, one.identity, "", "", "", 0, one.size) for one in volume.inputs]
             volume.units, volume.given_up = whole, dict.fromkeys(whole, answer.failures)
@@ -192,12 +195,24 @@ class _Pass:
                     quarantined(unit, volume.given_up[unit]) for unit in volume.units if unit in volume.given_up
                 ]
             key, lines = volume.close()
-            self._writing.append(self._writers.submit(gather, self._execution.store, key, lines))
+            self._writing.append(self._writers.submit(_gather, self._execution.store, key, lines))
             while self._writing[0].done() or len(self._writing) > 4 * _WRITERS:
                 self._writing.popleft().result()
                 if not self._writing:
                     break
         self._open -= 1
+
+
+def _gather(store: Store, key: str, lines: Sequence[bytes]) -> None:
+    """Gather commits. Like a task, try again if the store does not answer."""
+    for tries in range(1, POLICIES[OUTPUT].attempts + 1):
+        try:
+            return gather(store, key, lines)
+        except NoRoom:
+            raise
+        except OutputError:
+            if tries == POLICIES[OUTPUT].attempts:
+                raise
 
 
 def quarantined(unit: Unit, failures: tuple[Failure, ...]) -> dict[str, Any]:

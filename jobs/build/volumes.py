@@ -65,9 +65,9 @@ class Volume:
         return self.key, lines
 
 
-def volumes_of(inputs: Sequence[Input], depends: str, most: int = MOST) -> list[Volume]:
+def volumes_of(inputs: Sequence[Input], depends: str) -> list[Volume]:
     """Return the volumes of all inputs, in order."""
-    size = -(-len(inputs) // most) or 1
+    size = -(-len(inputs) // MOST) or 1
     volumes = []
     for number, first in enumerate(range(0, len(inputs), size)):
         own = inputs[first : first + size]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from corpus.errors import InputChanged, InputUnreachable, IntegrityError
@@ -12,8 +13,10 @@ from corpus.storage.commits import Commit
 from corpus.storage.store import Store
 from jobs.runner.engine import Engine, Stop, Task, run
 from jobs.runner.progress import Progress
-from jobs.runner.retries import CHANGED, UNREACHABLE, Function, Payload
+from jobs.runner.retries import CHANGED, SERVER_DOWN, UNREACHABLE, Function, Payload
 from jobs.runner.state import State
+
+_ERRORS = {CHANGED: InputChanged, UNREACHABLE: InputUnreachable, SERVER_DOWN: InputUnreachable}
 
 
 class Stopped(Exception):
@@ -39,7 +42,11 @@ class Execution:
     engine: Engine
     stop: Stop
     progress: Progress
-    state: State
+
+    @cached_property
+    def state(self) -> State:
+        """The state of the job, as a file."""
+        return State(self.store, self.progress)
 
     def start(self, phase: str, units: int, brief: bool = False) -> None:
         """Start a phase in the progress and in the state. A `brief` phase is not shown at its end."""
@@ -73,7 +80,7 @@ class Execution:
             if answer.result is None:
                 self.end()
                 last = answer.failures[-1]
-                error = {CHANGED: InputChanged, UNREACHABLE: InputUnreachable}.get(last.kind, IntegrityError)
+                error = _ERRORS.get(last.kind, IntegrityError)
                 raise error(f"{name} failed: {last.reason}", "Remove the cause, and run the same command again.")
             made[id(answer.payload)] = answer.result
             self.unit_done()
@@ -93,7 +100,7 @@ def executing(store: Store, make_engine: Callable[[], Engine], stop: Stop, progr
     engine = make_engine()
     progress.watch(stop.asked, engine.workers)
     try:
-        yield Execution(store, engine, stop, progress, State(store, progress))
+        yield Execution(store, engine, stop, progress)
     finally:
         progress.stop()
         engine.close(wait=not stop.at_once)

@@ -12,7 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
-from corpus.errors import CorpusError, InputChanged, InputUnreachable, NoRoom, OutputError, no_room, traced
+from corpus.errors import (
+    CorpusError,
+    InputChanged,
+    InputUnreachable,
+    NoRoom,
+    OutputError,
+    ServerDown,
+    no_room,
+    traced,
+)
 from corpus.sandbox.guard import Overdue, WorkerError
 from jobs.runner.nodes import sees_mark
 
@@ -56,6 +65,7 @@ NODE_LOST = "node lost"
 DEADLINE = "deadline"
 CHANGED = "input changed"
 UNREACHABLE = "input unreachable"
+SERVER_DOWN = "server down"
 OUTPUT = "output"
 """A failure that ends the run after the last attempt, because other results can't be written either."""
 
@@ -67,6 +77,7 @@ POLICIES = {
     DEADLINE: RetryPolicy(2),
     CHANGED: RetryPolicy(1),  # the input stays changed
     UNREACHABLE: RetryPolicy(1),  # the client already tried many times
+    SERVER_DOWN: RetryPolicy(3, 10.0),  # each try takes the client 5 minutes, so 15 minutes are waited for
     OUTPUT: RetryPolicy(5, 2.0),  # a node may lack a mount or credentials that other nodes have
 }
 
@@ -160,8 +171,8 @@ def answer_of(function: Function, payload: Payload, mark: Sequence[str] = ()) ->
     except OutputError as error:
         return {"error": error.what, "todo": error.todo, "kind": NO_ROOM if isinstance(error, NoRoom) else OUTPUT}
     except CorpusError as error:
-        unreachable = UNREACHABLE if isinstance(error, InputUnreachable) else USER_ERROR
-        return {"error": str(error), "kind": CHANGED if isinstance(error, InputChanged) else unreachable}
+        kinds = {InputChanged: CHANGED, InputUnreachable: UNREACHABLE, ServerDown: SERVER_DOWN}
+        return {"error": str(error), "kind": kinds.get(type(error), USER_ERROR)}
     except MemoryError:
         return _OUT_OF_MEMORY
     except Exception as error:
