@@ -14,6 +14,7 @@ import argparse
 import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,13 +29,17 @@ from benchmarks.machine import machine_line
 from benchmarks.quoted import FIGURES
 from benchmarks.simulated import Simulated
 from corpus.digests import digest
-from corpus.storage.commits import Commit, commit_key
+from corpus.net.remote import FETCH_BYTES
+from corpus.storage.commits import Commit
 from corpus.storage.gathered import digest_of
 from corpus.storage.store import LocalStore
 from corpus.tables.ledger import add_counts, no_counts
+from corpus.warc.plan import plan
+from corpus.warc.source import BLOCK_BYTES, digest_of_samples
 from filters import load_recipe
 from jobs.browse.under_way import UnderWay
 from jobs.build.plan import Build, Job
+from jobs.build.volumes import MOST
 from jobs.runner.execution import JobResult
 from jobs.runner.progress import Progress
 from jobs.runner.retries import Answer, Function, Payload
@@ -82,7 +87,7 @@ class MadeUnits:
     def _commit(self, payload: Payload) -> dict[str, Any]:
         unit = payload["unit"]
         content = {key: value for key, value in unit.items() if key not in ("path", "tag")}
-        name = digest(content)
+        name = f"{hash(unit['warc']) & 0xFFFFFFFF:032x}{unit['start']:032x}"
         parts = [
             {"kind": kind, "key": f".work/parts/{kind}/{name[:32]}.arrow", "rows": 830, "bytes": 99_999, "sha256": name}
             for kind in ("corpus", "ledger", "minhash", "samples")
@@ -93,7 +98,7 @@ class MadeUnits:
             "exceptions": [], "seconds": UNIT_S, "stages": self._stages, "reached": unit["end"],
             "seen": {**seen, "stamp": unit["tag"], "sha256": ""},
         }  # fmt: skip
-        return {"key": commit_key("pass", content, payload["depends"]), "parts": parts, "facts": facts}
+        return {"key": f".work/commits/pass/{name[:32]}.json", "parts": parts, "facts": facts}
 
 
 _started = time.monotonic()
@@ -161,6 +166,65 @@ def measure(units: int, workers: int) -> dict[str, Any]:
     return {"units": units, "workers": workers, "first": found[0], "second": found[1], "books": books, "files": files}
 
 
+class Repeated:
+    """An archive of any size: another one, over and over. It counts what is read of it."""
+
+    name = "made.warc.gz"
+
+    def __init__(self, archive: bytes, size: int) -> None:
+        self._archive, self.size = archive, size // len(archive) * len(archive)
+        self.requests = self.bytes = 0
+
+    def read(self, offset: int, length: int) -> bytes:
+        length = max(0, min(length, self.size - offset))
+        self.requests, self.bytes = self.requests + 1, self.bytes + length
+        start = offset % len(self._archive)
+        return (self._archive * (2 + length // len(self._archive)))[start : start + length]
+
+
+ARCHIVES, PAGES, ARCHIVE_BYTES = 90_000, 2_400_000_000, 1 << 30
+"""A crawl."""
+
+
+def crawl(ms_per_unit: float) -> list[str]:
+    """What a whole crawl takes, from what was measured of its parts."""
+    with tempfile.TemporaryDirectory() as name:
+        write_sample(Path(name) / "sample.warc.gz", pages=400)
+        archive = (Path(name) / "sample.warc.gz").read_bytes()
+    looked, divided = Repeated(archive, ARCHIVE_BYTES), Repeated(archive, ARCHIVE_BYTES)
+    digest_of_samples(looked)
+    units = len(plan(divided, UNIT_BYTES).ranges)
+    fetched = -(-UNIT_BYTES // FETCH_BYTES) + 1  # the first ones are smaller
+    stored = 4 + 1 + 1 + 1  # four parts, the commit, and a look for one before and after
+    requests = looked.requests + divided.requests + units * (fetched + stored) + 4 * MOST / ARCHIVES
+    extra = (looked.bytes + divided.bytes + units * BLOCK_BYTES) / ARCHIVE_BYTES
+    speeds = (FIGURES / "vs_datatrove.txt").read_text().splitlines()
+    hours = {}
+    for who in ("ours", "datatrove"):
+        row = next(line for line in speeds if re.match(rf"  {who} .*\(", line))
+        to_pii, whole = (float(found) for found in re.findall(r"([\d.]+) \(", row)[2:4])
+        start_s = 1360 / whole - 1360 / to_pii
+        starts = ARCHIVES if who == "datatrove" else 1000
+        hours[who] = (PAGES / to_pii / 3600, starts * start_s / 3600, start_s)
+    driver = ms_per_unit * units * ARCHIVES / 3.6e6
+    ours, theirs = hours["ours"], hours["datatrove"]
+    return [
+        "",
+        f"A crawl of {ARCHIVES:,} archives of 1 GiB and {PAGES:,} pages like those of mixed-00000.warc.gz, pass alone:",
+        f"  an archive: {units} units, {looked.requests} requests to look it up, {divided.requests} to divide it, "
+        f"{requests:.0f} in all; {100 * extra:.1f}% of its bytes are read twice",
+        f"  all: {units * ARCHIVES:,} units, {requests * ARCHIVES / 1e6:.0f} million requests, "
+        f"{ARCHIVES * ARCHIVE_BYTES * (1 + extra) / 1e12:.0f} TB read",
+        f"  driver: {driver:.2f} hours of one core",
+        f"  ours, 1,000 workers: {ours[0]:,.0f} core-hours and {ours[1]:,.1f} for the start of workers "
+        f"({ours[2]:.1f} s each), {sum(ours[:2]) / 1000:.1f} hours by the clock",
+        f"  datatrove, a rank for each archive, 1,000 at a time: {theirs[0]:,.0f} core-hours and {theirs[1]:,.1f} for "
+        f"the start of ranks ({theirs[2]:.1f} s each), {sum(theirs[:2]) / 1000:.1f} hours by the clock",
+        f"  work that a kill costs at most: ours {ours[0] / units / ARCHIVES * 3600:.0f} s of a core, "
+        f"datatrove {theirs[0] / ARCHIVES * 3600:.0f} s",
+    ]
+
+
 HEAD = "  units workers   CPU/unit   peak MB  first task  first unit   continued  status   books MB  files"
 
 
@@ -189,10 +253,16 @@ def main() -> None:
     said = [machine_line(), HEAD]
     print("\n".join(said), flush=True)
     sizes = [size for size in (10**3, 10**4, 10**5, 10**6, 3 * 10**6) if size <= given.largest]
-    for workers in given.workers or [1000, 10_000]:
+    ms_per_unit = 0.0
+    for workers in given.workers or [10_000, 1000]:
         for size in sizes:
-            said.append(line(measure(size, workers)))
+            found = measure(size, workers)
+            ms_per_unit = 1000 * (found["first"]["cpu"] + found["second"]["cpu"]) / size
+            said.append(line(found))
             print(said[-1], flush=True)
+    derived = crawl(ms_per_unit)
+    print("\n".join(derived), flush=True)
+    said += derived
     if given.save:
         (FIGURES / "scale.txt").write_text("\n".join(said) + "\n")
 

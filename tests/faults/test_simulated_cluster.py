@@ -65,7 +65,7 @@ def test_tasks_fail_and_nodes_leave(small, tmp_path):
 def test_slow_tasks_are_done_by_second_attempts(small, tmp_path):
     """Half of the first attempts do their work nevertheless, after the second ones."""
     _, counted = runs(small, tmp_path / "out", {"seed": 5, "slow": 0.05})
-    assert counted["slow"] > counted["ended"] > 1
+    assert 1 < counted["ended"] <= counted["slow"]
     assert counted["tally"] == {}
 
 
