@@ -101,7 +101,7 @@ class MadeUnits:
         return {"key": f".work/commits/pass/{name[:32]}.json", "parts": parts, "facts": facts}
 
 
-_started = time.monotonic()
+_started, _cpu = time.monotonic(), time.process_time()
 _engine: Simulated
 
 
@@ -119,7 +119,7 @@ def report(**more: Any) -> None:
     status = dict(line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":\t" in line)
     names = {"divide_task": "first_task", "run_unit_task": "first_unit"}
     first = {names[name]: round(at - _started, 2) for name, at in _engine.first.items()}
-    cpu = time.process_time() - _engine.cpu
+    cpu = time.process_time() - _cpu - _engine.cpu
     figures = {"cpu": round(cpu, 3), "peak": int(status["VmHWM"].split()[0]) << 10, "held": _engine.most_held}
     print(json.dumps({**figures, **first, "seconds": round(time.monotonic() - _started, 2), **more}), flush=True)
 

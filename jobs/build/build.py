@@ -11,8 +11,9 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, islice
 from typing import Any
 
 from corpus.collective import Collective
@@ -29,7 +30,7 @@ from corpus.storage.store import LocalStore, Store, as_json, open_store
 from corpus.storage.swap import JOURNAL, finish_swap
 from corpus.storage.task_commits import begin
 from corpus.tables.ledger import add_counts, balances, no_counts
-from corpus.tables.pack import ROWS_PER_LEDGER_PART, plan_pack
+from corpus.tables.pack import ROWS_PER_LEDGER_PART, PackTask, Slice, plan_pack
 from corpus.tables.takedown import takedown_of
 from corpus.tables.verdicts import Verdicts
 from corpus.version import versions
@@ -44,7 +45,7 @@ from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import JobResult, Stopped, executing
 from jobs.runner.folder import PLAN, open_folder
 from jobs.runner.progress import Progress
-from jobs.runner.task_functions import pack_task
+from jobs.runner.task_functions import choose_task, pack_task
 
 
 def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> JobResult:
@@ -141,15 +142,52 @@ def _pack(run: Build, commits: Sequence[Commit], verdicts: list[Verdicts]) -> li
         reached("pack_cleared")
         store.replace(".work/packed", packed.encode())
     columns = {name: kind.__name__ for name, kind in job.recipe.pipeline().columns.items()}
-    tasks = plan_pack("corpus", commits, job.recipe.rows_per_part, verdicts)
-    tasks += plan_pack("ledger", commits, ROWS_PER_LEDGER_PART, verdicts)
-    tasks += plan_pack("samples", commits, 1 << 60, verdicts)  # one file
-    if run.keeps_signatures:
-        for stage in job.recipe.pipeline().collective:
-            tasks += [task for task in plan_pack(stage.kind, commits, ROWS_PER_LEDGER_PART) if task.slices]
     common = {"store": store.location, "columns": columns, "documents": run.plan.identity.get("documents")}
-    payloads = [{**asdict(task), **common} for task in tasks]
-    return run.execution.commits("pack", pack_task, payloads)
+    signed = [stage.kind for stage in job.recipe.pipeline().collective] if run.keeps_signatures else []
+    rows = _rows(commits, ["corpus", "ledger", *signed])
+    rows["corpus"] -= sum(sum(one.removed) for one in verdicts)
+    sizes = {"corpus": job.recipe.rows_per_part, **dict.fromkeys(["ledger", *signed], ROWS_PER_LEDGER_PART)}
+    tasks = chain(
+        plan_pack("corpus", commits, sizes["corpus"], verdicts),
+        plan_pack("ledger", commits, sizes["ledger"], verdicts),
+        [_samples(run, commits, verdicts)],
+        *(plan_pack(kind, commits, sizes[kind]) for kind in signed if rows[kind]),
+    )
+    files = [-(-rows[kind] // size) or kind not in signed for kind, size in sizes.items()]
+    return run.execution.commits(
+        "pack", pack_task, ({**task.stored(store), **common} for task in tasks), 1 + sum(files)
+    )
+
+
+SAMPLED_AT_ONCE = 4096
+"""The most units whose samples one task reads."""
+
+
+def _rows(commits: Sequence[Commit], kinds: Iterable[str]) -> Counter[str]:
+    """Return the rows of each kind."""
+    found = Counter(dict.fromkeys(kinds, 0))
+    for one in commits:
+        found.update({part.kind: part.rows for part in one.parts if part.kind in found})
+    return found
+
+
+def _samples(run: Build, commits: Sequence[Commit], verdicts: list[Verdicts]) -> PackTask:
+    """Return the file of samples. Of very many units, tasks first choose those that give samples."""
+    compared = tuple(one.compared for one in verdicts)
+
+    def piece(number: int, one: Commit) -> Slice:
+        part = one.part("samples")
+        return Slice(part, 0, part.rows, tuple(found.boxes[number] for found in verdicts))
+
+    if len(commits) <= SAMPLED_AT_ONCE:
+        return PackTask("samples", 0, tuple(piece(number, one) for number, one in enumerate(commits)), compared)
+    store, pieces = run.execution.store, (piece(number, one) for number, one in enumerate(commits))
+    groups = range(0, len(commits), SAMPLED_AT_ONCE)
+    tasks = (PackTask("samples", first, tuple(islice(pieces, SAMPLED_AT_ONCE))) for first in groups)
+    payloads = ({"store": store.location, **task.stored(store)} for task in tasks)
+    chosen = run.execution.commits("samples", choose_task, payloads, len(groups))
+    numbers = [first + at for first, done in zip(groups, chosen, strict=True) for at in done.facts["slices"]]
+    return PackTask("samples", 0, tuple(piece(number, commits[number]) for number in numbers), compared)
 
 
 def run_info(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,30 +68,45 @@ class Execution:
         self.progress.end()
         self.state.write()
 
-    def phase(self, name: str, function: Function, payloads: Sequence[Payload], shown: str = "") -> list[Payload]:
+    def phase(
+        self, name: str, function: Function, payloads: Iterable[Payload], shown: str = "", count: int | None = None
+    ) -> list[Payload]:
         """Run one function over all payloads and return the results in the order of the payloads. Progress has the name
-        `shown`, errors have `name`.
+        `shown`, errors have `name`. `count` is the number of payloads if they are made only when there is room.
 
         Raises Stopped, and InputChanged, InputUnreachable or IntegrityError if a task was given up.
         """
+        if count is None:
+            payloads = list(payloads)
+            count = len(payloads)
+        numbers: dict[int, int] = {}
+        """The number of each payload that is under way, by its identity."""
+
+        def tasks() -> Iterator[Task]:
+            for number, payload in enumerate(payloads):
+                numbers[id(payload)] = number
+                yield Task(function, payload)
+
         made: dict[int, Payload] = {}
-        self.start(shown or name, len(payloads), brief=True)
-        for answer in run(self.engine, (Task(function, payload) for payload in payloads), self.stop):
+        self.start(shown or name, count, brief=True)
+        for answer in run(self.engine, tasks(), self.stop):
             if answer.result is None:
                 self.end()
                 last = answer.failures[-1]
                 error = _ERRORS.get(last.kind, IntegrityError)
                 raise error(f"{name} failed: {last.reason}", "Remove the cause, and run the same command again.")
-            made[id(answer.payload)] = answer.result
+            made[numbers.pop(id(answer.payload))] = answer.result
             self.unit_done()
         self.end()
         if self.stop.asked():
             raise Stopped
-        return [made[id(payload)] for payload in payloads]
+        return [made[number] for number in range(len(made))]
 
-    def commits(self, name: str, function: Function, payloads: Sequence[Payload]) -> list[Commit]:
+    def commits(
+        self, name: str, function: Function, payloads: Iterable[Payload], count: int | None = None
+    ) -> list[Commit]:
         """Run a phase whose tasks make commits, and return the commits."""
-        return [Commit.from_dict(result) for result in self.phase(name, function, payloads)]
+        return [Commit.from_dict(result) for result in self.phase(name, function, payloads, count=count)]
 
 
 @contextmanager

@@ -153,6 +153,11 @@ def last_place(failures: tuple[Failure, ...]) -> tuple[int, int] | None:
     return next((one.place for one in reversed(failures) if one.place is not None), None)
 
 
+_KINDS: dict[type[CorpusError], str] = {
+    InputChanged: CHANGED,
+    InputUnreachable: UNREACHABLE,
+    ServerDown: SERVER_DOWN,
+}
 _OUT_OF_MEMORY: Answer = {"error": "there was no memory for more", "kind": MEMORY}
 
 
@@ -171,7 +176,11 @@ def answer_of(function: Function, payload: Payload, mark: Sequence[str] = ()) ->
     except OutputError as error:
         return {"error": error.what, "todo": error.todo, "kind": NO_ROOM if isinstance(error, NoRoom) else OUTPUT}
     except CorpusError as error:
-        kinds = {InputChanged: CHANGED, InputUnreachable: UNREACHABLE, ServerDown: SERVER_DOWN}
+        kinds: dict[type[CorpusError], str] = {
+            InputChanged: CHANGED,
+            InputUnreachable: UNREACHABLE,
+            ServerDown: SERVER_DOWN,
+        }
         return {"error": str(error), "kind": kinds.get(type(error), USER_ERROR)}
     except MemoryError:
         return _OUT_OF_MEMORY

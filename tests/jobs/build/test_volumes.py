@@ -58,6 +58,13 @@ def test_the_same_bytes_however_inputs_are_divided(folder, reference, tmp_path, 
     assert build_quietly(made).already_done
 
 
+@pytest.mark.parametrize("at_once", [1, 5, 1000])
+def test_samples_are_the_same_however_many_units_a_task_reads(folder, reference, tmp_path, monkeypatch, at_once):
+    monkeypatch.setattr("jobs.build.build.SAMPLED_AT_ONCE", at_once)
+    assert build_quietly(job([folder], tmp_path / "out", unit_bytes=1_500)).exit_code == 0
+    assert tree(tmp_path / "out") == tree(reference)
+
+
 def half_done(folder, out, monkeypatch, of=NAMES[7:]):
     """A run of which the units of the last archives failed."""
     tried = []
