@@ -7,12 +7,13 @@ So the same command continues a run wherever it ended.
 
 from __future__ import annotations
 
+import heapq
 import json
 import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
@@ -22,6 +23,8 @@ from corpus.digests import digest
 from corpus.errors import IntegrityError
 from corpus.net.urls import redact
 from corpus.recipes import language_column
+from corpus.sandbox.seen import seen_together
+from corpus.sandbox.unit import Seen
 from corpus.storage.commits import Commit
 from corpus.storage.crash_points import reached
 from corpus.storage.gathered import digest_of
@@ -239,10 +242,32 @@ def _facts(verdicts: list[Verdicts], compares: str, stage: str = "") -> dict[str
     return chosen[0].facts if chosen else None
 
 
-_COSTS = ("seconds", "stages", "read", "failed_tries")
-"""The facts of a unit's commit that go into timings.json: seconds of wall-clock time, CPU time by stage, pages that
-were read again, and failed attempts by class.
-"""
+SLOWEST = 100
+"""The number of units that timings.json names."""
+
+
+def _costs(commits: Sequence[Commit]) -> dict[str, Any]:
+    """Return what the pass took: sums over all units, the slowest units, and what units have seen of each archive."""
+    sums: dict[str, Any] = {"units": 0, "seconds": 0.0, "stages": {}, "read": 0}
+    slowest: list[tuple[float, int, dict[str, Any]]] = []
+
+    def seen() -> Iterator[Seen]:
+        for number, commit in enumerate(commits):
+            facts, unit = commit.facts, commit.facts["unit"]
+            own = {key: facts[key] for key in ("seconds", "stages", "read") if key in facts}
+            add_counts(sums, own | {"units": 1})
+            entry = unit | own | {key: facts[key] for key in ("failed_tries",) if key in facts}
+            heapq.heappush(slowest, (facts["seconds"], -number, entry))
+            if len(slowest) > SLOWEST:
+                heapq.heappop(slowest)
+            if "seen" in facts:
+                yield facts["seen"]
+
+    together = seen_together(seen())
+    units = [entry for _, _, entry in sorted(slowest, key=lambda one: one[:2], reverse=True)]
+    sums["seconds"] = round(sums["seconds"], 3)
+    sums["stages"] = {stage: round(seconds, 3) for stage, seconds in sums["stages"].items()}
+    return {"pass": sums, "slowest": units, "seen": together}
 
 
 def finish(run: Build, info: dict[str, Any], commits: Sequence[Commit], parts: list[Commit]) -> None:
@@ -256,7 +281,7 @@ def finish(run: Build, info: dict[str, Any], commits: Sequence[Commit], parts: l
     reached("before_manifest")
     write_manifest(store, [commit.parts[0] for commit in parts], run_json)
     reached("after_manifest")
-    failed = run.execution.engine.tally
+    failed, costs = run.execution.engine.tally, _costs(commits)
     timings = {
         "seconds": round(time.monotonic() - run.started, 1),
         "host": socket.gethostname(),
@@ -265,11 +290,8 @@ def finish(run: Build, info: dict[str, Any], commits: Sequence[Commit], parts: l
         "dedup": run.costs,
         "failed_tries": {task: dict(sorted(counts.items())) for task, counts in sorted(failed.items())},
         "inputs": {item.name: redact(item.path) for item in run.plan.inputs},
-        "seen": [*run.plan.seen, *(commit.facts["seen"] for commit in commits if "seen" in commit.facts)],
-        "units": [
-            commit.facts["unit"] | {key: commit.facts[key] for key in _COSTS if key in commit.facts}
-            for commit in commits
-        ],
+        **costs,
+        "seen": [*run.plan.seen, *costs["seen"]],
     }
     store.replace("timings.json", as_json(timings))
     reached("before_run_json")

@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
 from corpus.documents.columns import Columns, choose_columns
 from corpus.documents.files import (
@@ -31,7 +31,7 @@ from corpus.documents.files import (
     plan_documents,
 )
 from corpus.errors import ConfigError, InputChanged, InputError, InputUnreachable
-from corpus.json_data import parse_json
+from corpus.json_data import check_shape, parse_json
 from corpus.net.client import Client
 from corpus.net.remote import open_source
 from corpus.net.transport import CONNECTIONS
@@ -332,12 +332,15 @@ def check_unchanged(store: Store, items: Iterable[Input]) -> None:
 def seen_by(store: Store) -> list[Seen]:
     """Return what the units of a finished run saw of its archives. timings.json has no digest, so the file may be
     missing or hold anything."""
-    kinds = get_type_hints(Seen)
     try:
         found = parse_json(store.get("timings.json") or b"")["seen"]
-        return [one for one in found if {name: type(value) for name, value in one.items()} == kinds]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        check_shape(found, [_SEEN])
+        return [Seen(**{name: one[name] for name in _SEEN}) for one in found if one["ends"]]  # type: ignore[typeddict-item]
+    except (ValueError, KeyError, TypeError):
         return []
+
+
+_SEEN = {"warc": str, "start": int, "ends": [int], "location": str, "stamp": str, "sha256": str}
 
 
 def find_columns(items: Sequence[Input], asked: Mapping[str, str], keep: Sequence[str] = ()) -> Columns | None:

@@ -39,7 +39,8 @@ _AHEAD = 4
 _UNITS_IN_VOLUME = 8
 """The guess before the first volume is divided."""
 
-_WRITERS = 4
+WRITERS = 4
+"""The number of threads that gather commits."""
 
 
 def run_units(build: Build, unit_bytes: int) -> tuple[Commits, list[dict[str, Any]]]:
@@ -77,7 +78,7 @@ class _Pass:
     def run(self) -> tuple[Commits, list[dict[str, Any]]]:
         execution = self._execution
         execution.start("pass", self._expected())
-        with ThreadPoolExecutor(_WRITERS) as self._writers:
+        with ThreadPoolExecutor(WRITERS) as self._writers:
             for answer in run(execution.engine, self._tasks(), execution.stop):
                 self._take(answer)
                 execution.expect(self._expected())
@@ -196,7 +197,7 @@ class _Pass:
                 ]
             key, lines = volume.close()
             self._writing.append(self._writers.submit(_gather, self._execution.store, key, lines))
-            while self._writing[0].done() or len(self._writing) > 4 * _WRITERS:
+            while self._writing[0].done() or len(self._writing) > 4 * WRITERS:
                 self._writing.popleft().result()
                 if not self._writing:
                     break
