@@ -89,7 +89,7 @@ def workers(say):
             cpus.append(cpu_two / cpu_one)
             say(f"  {one:.1f} s with one worker, {two:.1f} s with two: {gains[-1]:.2f} times as fast;"
                 f" two builds at once: {limits[-1]:.2f} times; CPU with two: {cpus[-1]:.2f} times")  # fmt: skip
-    units, gain, limit = len(timings["units"]), sorted(gains)[ROUNDS // 2], sorted(limits)[ROUNDS // 2]
+    units, gain, limit = timings["pass"]["units"], sorted(gains)[ROUNDS // 2], sorted(limits)[ROUNDS // 2]
     say(f"Two workers, {units} units: {gain:.2f} times as fast as one, start-up and packing included;")
     say(f"the machine gives two independent builds {limit:.2f} times.")
 

@@ -204,7 +204,7 @@ def written(folder: Path) -> None:
         fresh, made = folder / f"fresh{number}", folder / f"made{number}"
         _, whole, _ = measure([*CORPUS, "build", *archives, "-o", str(fresh), *how, *options])
         _, cpu, _ = measure([*CORPUS, "tune", str(base), *options, "--write", str(made), *how])
-        pages = sum(unit["read"] for unit in json.loads((made / "timings.json").read_text())["units"])
+        pages = json.loads((made / "timings.json").read_text())["pass"]["read"]
         same = "every file the same" if files(fresh) == files(made) else "NOT THE SAME"
         share = f"{cpu / whole:.0%}"
         print(f"  {name:32}{cpu:8.1f} CPU s, a build {whole:.1f}: {share}; {pages} pages read again; {same}")

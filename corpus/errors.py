@@ -41,6 +41,10 @@ class InputUnreachable(InputError):
     """A server does not deliver an input, or has stopped delivering it."""
 
 
+class ServerDown(InputUnreachable):
+    """A server that has answered before has not answered for minutes. It may come back."""
+
+
 class OutputError(CorpusError):
     """An output can't be written, or belongs to another recipe."""
 

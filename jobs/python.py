@@ -49,18 +49,21 @@ class _Told(Progress):
     """Progress that calls a function after each unit."""
 
     def __init__(self, tell: Callable[[Step], object]) -> None:
-        self._tell = tell
+        self._tell, self.counts = tell, no_counts()
 
     def note(self, text: str) -> None:
         """Do nothing: a caller can ask the run."""
 
     def start(self, phase: str, units: int, done: int = 0, brief: bool = False) -> None:
-        self._phase, self._units, self._done, self._counts = phase, units, done, no_counts()
+        self._phase, self._units, self._done, self.counts = phase, units, done, no_counts()
 
-    def unit_done(self, counts: Mapping[str, Any] | None = None) -> None:
-        self._done += 1
-        add_counts(self._counts, counts or {})
-        self._tell(Step(self._phase, self._done, self._units, self._counts))
+    def expect(self, units: int) -> None:
+        self._units = units
+
+    def unit_done(self, counts: Mapping[str, Any] | None = None, units: int = 1) -> None:
+        self._done += units
+        add_counts(self.counts, counts or {})
+        self._tell(Step(self._phase, self._done, self._units, self.counts))
 
     def stop(self) -> None:
         """Do nothing: no terminal is used."""

@@ -37,7 +37,7 @@ class Twice(InProcess):
         monkeypatch.setattr(
             jobs.runner.execution,
             "run",
-            lambda engine, function, payloads, stop: run(engine, function, list(payloads)[::-1], stop),
+            lambda engine, tasks, stop: run(engine, list(tasks)[::-1], stop),
         )
 
     def submit(self, function, payload, slots):

@@ -6,7 +6,8 @@ import atexit
 import json
 import os
 import sys
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -39,16 +40,25 @@ class InProcess:
 
     def __init__(self, workers: int = 1) -> None:
         self.workers = self.most_slots = workers
+        self.spread = False
         self.tally: dict[str, Counter[str]] = {}
+        self._running: deque[Any] = deque()
+
+    def now(self) -> float:
+        return time.monotonic()
 
     def submit(self, function: Function, payload: Payload, slots: int) -> Any:
-        return lambda: _through_json(answer_of(function, _through_json(payload)))
+        task = lambda: _through_json(answer_of(function, _through_json(payload)))  # noqa: E731
+        self._running.append(task)
+        return task
 
     def withdraw(self) -> list[Any]:
         return []
 
-    def wait(self, running: list[Any]) -> Any:
-        return running[0]
+    def wait(self, seconds: float) -> list[Any]:
+        if not self._running:
+            time.sleep(seconds)
+        return [self._running.popleft()] if self._running else []
 
     def result(self, task: Any) -> Answer:
         return task()

@@ -21,7 +21,7 @@ from corpus.digests import digest
 from corpus.storage.boxes import Outbox, one_batch, range_of
 from corpus.storage.commits import Commit, Part
 from corpus.storage.store import Store
-from corpus.storage.task_commits import Made
+from corpus.storage.task_commits import Made, get_value
 from corpus.tables.verdicts import VerdictBox, removed_rows
 
 ROWS_PER_PART = 1 << 20
@@ -60,7 +60,7 @@ def index_part(task: ComparisonTask) -> Made:
     texts: list[pa.RecordBatch] = []
     docs: list[pa.RecordBatch] = []
     schema = docs_schema(stage)
-    for unit in map(UnitRows.from_dict, task.payload["units"]):
+    for unit in map(UnitRows.from_dict, get_value(store, task.payload["units"])):
         rows = one_batch(read_signed(store, stage, [unit.signatures])[0], stage.signed_schema())
         doc = unit.first + np.arange(rows.num_rows)
         kept_doc, similarity, exact = doc.copy(), np.ones(len(doc)), np.ones(len(doc), dtype=np.bool_)

@@ -76,7 +76,8 @@ class Group:
         return found
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        removed = [[box.as_dict() for box in boxes] for boxes in self.removed]
+        return {"parts": [vars(part) for part in self.parts], "archives": self.archives, "removed": removed}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Group:
@@ -192,13 +193,15 @@ def make_layout(
     return layout, units
 
 
-def make_line_layout(units: Sequence[Part], memory_bytes: int = MEMORY_BYTES) -> tuple[LineLayout, list[int]]:
-    """Return the layout for units with these signed lines, and the first unit of each group, followed by the number of
-    units.
+def make_line_layout(
+    units: Sequence[tuple[int, int]], memory_bytes: int = MEMORY_BYTES
+) -> tuple[LineLayout, list[int]]:
+    """Return the layout for units with so many rows and bytes of signed lines, and the first unit of each group,
+    followed by the number of units.
     """
-    total = sum(part.bytes for part in units)
+    total = sum(size for _, size in units)
     size = min(max(total // _MOST_GROUPS, _LEAST_LINES_BYTES), memory_bytes * _BYTES_PER_LINE // _HELD_PER_LINE)
-    starts, firsts = _groups([part.rows for part in units], [part.bytes for part in units], size)
+    starts, firsts = _groups([rows for rows, _ in units], [size for _, size in units], size)
     bits = bits_for(total // _BYTES_PER_LINE, max(memory_bytes // _BYTES_PER_LINE_ENTRY, 1))
     return LineLayout(tuple(starts), bits), firsts
 

@@ -10,7 +10,7 @@ from corpus.dedup.index import EarlierRun, open_index, shifted
 from corpus.dedup.layout import Group, Layout, LineLayout
 from corpus.errors import InputChanged
 from corpus.stage import BoundStage
-from corpus.storage.task_commits import Task
+from corpus.storage.task_commits import Task, get_value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,4 +66,4 @@ class ComparisonTask(Task):
 
     @cached_property
     def group(self) -> Group:
-        return Group.from_dict(self.payload["group"])
+        return Group.from_dict(get_value(self.store, self.payload["group"]))

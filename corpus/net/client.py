@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
-from corpus.errors import CorpusError, InputUnreachable, OutputError
+from corpus.errors import CorpusError, InputUnreachable, OutputError, ServerDown
 from corpus.net.transport import (
     CONNECTIONS,
     BucketTransport,
@@ -147,7 +147,8 @@ class Client(AbstractContextManager["Client"]):
                     delay = max(delay, min(error.wait_s, _LONGEST_WAIT_S))
                     if time.monotonic() + delay - since > total and (tries or not reached):
                         what = f"{redact(url)} can't be {verb}: {error.reason}, in {tries + 1} tries."
-                        raise failed(what, "Run the same command again when the server works.") from None
+                        lasting = ServerDown if reached and failed is InputUnreachable else failed
+                        raise lasting(what, "Run the same command again when the server works.") from None
                     tries += 1
                     if not error.throttled:
                         self._sleep(delay)

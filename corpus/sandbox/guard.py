@@ -21,7 +21,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
-from corpus.errors import CorpusError, InputChanged, InputUnreachable
+from corpus.errors import CorpusError, InputChanged, InputUnreachable, ServerDown
 from corpus.sandbox.environment import worker_environment
 from corpus.sandbox.protocol import ERROR, JOB, BatchReader, Board, FrameReader, frame_head
 from corpus.sandbox.unit import SEVERAL, Batch, Unit, UnitOptions
@@ -33,7 +33,7 @@ _TRIES_KILLED = 4
 _FALSE_STARTS = 3
 _PAGE_BYTES = 32 << 10  # compressed; 8 MiB of an archive have some 250 pages
 _HUNG = "No page causes this, since each has its own limits. Check the storage or server that the archive is read from."
-_INPUT_ERRORS = {kind.__name__: kind for kind in (InputChanged, InputUnreachable)}
+_INPUT_ERRORS = {kind.__name__: kind for kind in (InputChanged, InputUnreachable, ServerDown)}
 
 
 @dataclass(frozen=True)

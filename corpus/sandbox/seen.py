@@ -9,7 +9,11 @@ servers, that touches none of the samples in the identity of the archive.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from contextlib import closing
+from hashlib import sha256
+from itertools import pairwise
+from typing import Literal
 
 from corpus.net.urls import is_url, redact
 from corpus.sandbox.unit import Seen, Unit
@@ -24,7 +28,7 @@ def see(unit: Unit) -> Seen:
     found: Seen = {
         "warc": unit.warc,
         "start": unit.start,
-        "end": unit.end,
+        "ends": [unit.end],
         "location": redact(unit.path),
         "stamp": unit.tag,
         "sha256": "",
@@ -48,7 +52,36 @@ def is_unchanged(seen: Seen, path: str, tag: str) -> bool:
     """Return False if the bytes of the archive at a path or URL have changed since. `tag` is its present tag."""
     if must_be_read(seen, path):
         with closing(LocalSource(path)) as source:
-            return digest_of_range(source, seen["start"], min(seen["end"], source.size)) == seen["sha256"]
+            starts = [seen["start"], *seen["ends"]]
+            ranges = ((start, min(end, source.size)) for start, end in pairwise(starts))
+            return _digest_of([digest_of_range(source, *one) for one in ranges]) == seen["sha256"]
     etags = [one.partition(" ")[2] for one in (tag, seen["stamp"])]
     strong = all(etag.startswith('"') for etag in etags)
     return not strong or etags[0] == etags[1] or seen["location"] != redact(path)
+
+
+def seen_together(found: Iterable[Seen]) -> list[Seen]:
+    """Return one record for all units in a row that have seen the same file, so that an archive has one record."""
+    records: list[Seen] = []
+    digests: list[str] = []
+    for one in found:
+        last = records[-1] if records else None
+        if last and last["ends"][-1] == one["start"] and all(last[name] == one[name] for name in _SAME):
+            last["ends"] += one["ends"]
+            digests.append(one["sha256"])
+        else:
+            if records:
+                records[-1]["sha256"] = _digest_of(digests)
+            records.append({**one, "ends": [*one["ends"]]})
+            digests = [one["sha256"]]
+    if records:
+        records[-1]["sha256"] = _digest_of(digests)
+    return records
+
+
+_SAME: tuple[Literal["warc"], Literal["location"], Literal["stamp"]] = ("warc", "location", "stamp")
+
+
+def _digest_of(digests: Sequence[str]) -> str:
+    """Return the digest of a file from those of its parts, or "" for a URL."""
+    return digests[0] if len(digests) == 1 or not digests[0] else sha256("".join(digests).encode()).hexdigest()

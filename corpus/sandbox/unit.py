@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict
 
 import pyarrow as pa
@@ -76,7 +76,7 @@ class Unit:
         return self.layout in ("members", ROWS) or (self.layout == LINES and self.codec == "plain")
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return dict(vars(self))
 
     def content(self) -> dict[str, Any]:
         """Return the fields that a result depends on: all but `path`, which may be a URL with secrets, and `tag`."""
@@ -121,17 +121,18 @@ class UnitOptions:
 
 
 class Seen(TypedDict):
-    """The part of its archive that a unit has seen (see `corpus.sandbox.seen`): the bytes from `start` up to `end`."""
+    """The part of its archive that a unit has seen, or several units in a row (see `corpus.sandbox.seen`)."""
 
     warc: str
     start: int
-    end: int
+    ends: list[int]
+    """The end of each unit."""
     location: str
     """The path, or the URL without secrets."""
     stamp: str
     """The size and times of a file, or the tag of a URL."""
     sha256: str
-    """The digest of the bytes of a file, "" for a URL."""
+    """The digest of the bytes of a file, or of the digests of several units. "" for a URL."""
 
 
 class UnitFacts(TypedDict):

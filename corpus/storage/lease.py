@@ -43,6 +43,8 @@ class Lease:
         self._content = {"run": uuid.uuid4().hex, **_process(os.getpid())}
         self._written = 0
         self._mark = ""
+        self._heard = 0.0
+        """The time at which this run was last seen to hold the lease."""
         self._lost = threading.Event()
         self._ended = threading.Event()
         self._renewer = threading.Thread(target=self._renew, daemon=True, name="lease")
@@ -52,6 +54,7 @@ class Lease:
             self._take_over()
             if self._mark:
                 break
+        self._heard = time.monotonic()
         self._renewer.start()
         return self
 
@@ -64,8 +67,12 @@ class Lease:
     def check(self) -> None:
         """Raise OutputError if another run has taken over the lease.
 
-        Another run takes over if this run could not rewrite the lease for too long.
+        Another run may do so if this run could not rewrite the lease for too long. Then the lease is read.
         """
+        if not self._lost.is_set() and time.monotonic() - self._heard > self._expires_s:
+            found = self._read()
+            if found is None or found[0].get("run") != self._content["run"]:
+                self._lost.set()
         if self._lost.is_set():
             raise self._taken()
 
@@ -94,18 +101,17 @@ class Lease:
             self._ended.wait(min(_LOOK_S, self._renewed_s))
 
     def _renew(self) -> None:
-        heard = time.monotonic()
         while not self._ended.wait(self._renewed_s):
             try:
-                if self._write(self._mark):
-                    heard = time.monotonic()
-                    continue
-                found = self._read()
-            except OutputError:
-                found = None
-            if found is not None and found[0].get("run") == self._content["run"]:
-                self._mark, heard = found[1], time.monotonic()  # the lease was stored, but the answer was lost
-            elif found is not None or time.monotonic() - heard > self._expires_s:
+                written = self._write(self._mark)
+                found = None if written else self._read()
+            except OutputError:  # the store does not answer; `check` reads the lease until it does
+                continue
+            if written:
+                self._heard = time.monotonic()
+            elif found is not None and found[0].get("run") == self._content["run"]:
+                self._mark, self._heard = found[1], time.monotonic()  # it was stored, but the answer was lost
+            elif found is not None or time.monotonic() - self._heard > self._expires_s:
                 self._lost.set()
                 return
 

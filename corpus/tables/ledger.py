@@ -149,12 +149,15 @@ def no_counts() -> Counts:
 
 def add_counts(into: Counts | dict[str, Any], more: Mapping[str, Any]) -> None:
     """Add nested counts."""
-    counts = cast(dict[str, Any], into)
+    _add(cast(dict[str, Any], into), more)
+
+
+def _add(into: dict[str, Any], more: Mapping[str, Any]) -> None:
     for key, value in more.items():
-        if isinstance(value, Mapping):
-            add_counts(counts.setdefault(key, {}), value)
+        if isinstance(value, dict):  # a check for Mapping takes longer than all the rest
+            _add(into.setdefault(key, {}), value)
         else:
-            counts[key] = counts.get(key, 0) + value
+            into[key] = into.get(key, 0) + value
 
 
 def add_outcome(counts: Counts, outcome: str, stage: str, rule: str, number: int = 1) -> None:

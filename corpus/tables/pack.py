@@ -29,6 +29,7 @@ from corpus.storage.commits import (
 )
 from corpus.storage.crash_points import reached
 from corpus.storage.store import Store, scratch_file
+from corpus.storage.task_commits import get_value, put_value
 from corpus.tables.overlay import Overlay
 from corpus.tables.samples import draw
 from corpus.tables.verdicts import Compared, VerdictBox, Verdicts
@@ -55,6 +56,10 @@ class Slice:
     stop: int
     verdicts: tuple[VerdictBox, ...] = ()
 
+    def as_dict(self) -> dict[str, Any]:
+        verdicts = [box.as_dict() for box in self.verdicts]
+        return {"part": vars(self.part), "start": self.start, "stop": self.stop, "verdicts": verdicts}
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Slice:
         verdicts = tuple(map(VerdictBox.from_dict, data["verdicts"]))
@@ -70,10 +75,18 @@ class PackTask:
     slices: tuple[Slice, ...]
     compared: tuple[Compared, ...] = ()
 
+    def stored(self, store: Store) -> dict[str, Any]:
+        """Return the task as a small payload. Its slices are stored, because there may be thousands of them."""
+        slices = put_value(store, [one.as_dict() for one in self.slices])
+        return {
+            "kind": self.kind, "index": self.index, "slices": slices, "compared": [asdict(one) for one in self.compared]
+        }  # fmt: skip
+
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> PackTask:
+    def from_stored(cls, store: Store, data: Mapping[str, Any]) -> PackTask:
         compared = tuple(Compared(**one) for one in data["compared"])
-        return cls(data["kind"], data["index"], tuple(map(Slice.from_dict, data["slices"])), compared)
+        slices = tuple(map(Slice.from_dict, get_value(store, data["slices"])))
+        return cls(data["kind"], data["index"], slices, compared)
 
     @property
     def key(self) -> str:
@@ -87,13 +100,14 @@ class PackTask:
 
 def plan_pack(
     kind: str, commits: Sequence[Commit], rows_per_part: int, verdicts: Sequence[Verdicts] = ()
-) -> list[PackTask]:
-    """Return the output files for the rows of `commits`, in order.
+) -> Iterator[PackTask]:
+    """Yield the output files for the rows of `commits`, in order.
 
     A corpus has only the rows that no comparison removed. There is always at least one file, so that the schema is
     available.
     """
-    files: list[list[Slice]] = [[]]
+    compared = tuple(one.compared for one in verdicts)
+    index, slices = 0, list[Slice]()
     room = rows_per_part
     for unit, done in enumerate(commits):
         part = done.part(kind)
@@ -101,14 +115,14 @@ def plan_pack(
         start, rows = 0, part.rows - (sum(one.removed[unit] for one in verdicts) if kind == "corpus" else 0)
         while start < rows:
             if room == 0:
-                files.append([])
+                yield PackTask(kind, index, tuple(slices), compared)
+                index, slices = index + 1, []
                 room = rows_per_part
             stop = min(rows, start + room)
-            files[-1].append(Slice(part, start, stop, boxes))
+            slices.append(Slice(part, start, stop, boxes))
             room -= stop - start
             start = stop
-    compared = tuple(one.compared for one in verdicts)
-    return [PackTask(kind, index, tuple(slices), compared) for index, slices in enumerate(files)]
+    yield PackTask(kind, index, tuple(slices), compared)
 
 
 def pack_part(store: Store, task: PackTask, schema: pa.Schema | None = None) -> Commit:
@@ -196,17 +210,34 @@ def _tables(store: Store, task: PackTask) -> Iterator[pa.Table]:
                 position += table.num_rows
 
 
-def _samples(store: Store, task: PackTask) -> Iterator[pa.Table]:
-    """Yield the samples of all units, drawn again.
+def choose_samples(store: Store, task: PackTask) -> Commit:
+    """Commit the numbers of the slices from which samples are drawn, if only these slices are there."""
+    key = commit_key("pack", {"kind": "chosen", "index": task.index}, digest([one.part.sha256 for one in task.slices]))
+    done = read_commit(store, key)
+    if done is None:
+        reached("choice_begun")
+        rows, _ = _drawn(store, task)
+        done = commit(store, key, [], {"slices": sorted({row["_slice"] for row in rows})})
+    return done
 
-    A kept page that a comparison removed now belongs to another rule.
-    """
+
+def _drawn(store: Store, task: PackTask) -> tuple[list[dict[str, Any]], pa.Schema | None]:
+    """Return the samples that are drawn from all slices, each with the number of its slice, and their schema."""
     rows: list[dict[str, Any]] = []
     schema = None
     for number, piece in enumerate(task.slices):
         table = read_part(store, piece.part)
         schema = table.schema
         rows = draw([*rows, *({**row, "_slice": number} for row in table.to_pylist())])
+    return rows, schema
+
+
+def _samples(store: Store, task: PackTask) -> Iterator[pa.Table]:
+    """Yield the samples of all units, drawn again.
+
+    A kept page that a comparison removed now belongs to another rule.
+    """
+    rows, schema = _drawn(store, task)
     gone: dict[str, dict[str, Any]] = {}
     for number in sorted({row["_slice"] for row in rows}):
         for stage, box in zip(task.compared, task.slices[number].verdicts, strict=True):

@@ -7,12 +7,14 @@ So the same command continues a run wherever it ended.
 
 from __future__ import annotations
 
+import heapq
 import json
 import socket
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any
 
 from corpus.collective import Collective
@@ -21,29 +23,32 @@ from corpus.digests import digest
 from corpus.errors import IntegrityError
 from corpus.net.urls import redact
 from corpus.recipes import language_column
+from corpus.sandbox.seen import seen_together
+from corpus.sandbox.unit import Seen
 from corpus.storage.commits import Commit
 from corpus.storage.crash_points import reached
+from corpus.storage.gathered import digest_of
 from corpus.storage.manifest import write_manifest
 from corpus.storage.store import LocalStore, Store, as_json, open_store
 from corpus.storage.swap import JOURNAL, finish_swap
 from corpus.storage.task_commits import begin
 from corpus.tables.ledger import add_counts, balances, no_counts
-from corpus.tables.pack import ROWS_PER_LEDGER_PART, plan_pack
+from corpus.tables.pack import ROWS_PER_LEDGER_PART, PackTask, Slice, plan_pack
 from corpus.tables.takedown import takedown_of
 from corpus.tables.verdicts import Verdicts
 from corpus.version import versions
 from jobs.build.compare import Comparison, alarm
 from jobs.build.compare_documents import compare_documents, make_index
 from jobs.build.compare_lines import compare_lines
-from jobs.build.inputs import check_unchanged
-from jobs.build.plan import OPTIONAL, Build, Job, Plan, chosen_units, claim_folder, make_plan, make_units
+from jobs.build.inputs import LOOKED_UP, check_unchanged, plan_all
+from jobs.build.plan import OPTIONAL, Build, Job, Plan, chosen_size, claim_folder, make_plan
 from jobs.build.units import run_units
 from jobs.runner.derived import register
 from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import JobResult, Stopped, executing
-from jobs.runner.folder import open_folder
+from jobs.runner.folder import PLAN, open_folder
 from jobs.runner.progress import Progress
-from jobs.runner.task_functions import pack_task
+from jobs.runner.task_functions import choose_task, pack_task
 
 
 def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> JobResult:
@@ -52,10 +57,10 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Jo
     if isinstance(before, LocalStore) and before.size(JOURNAL) is not None:
         with before.only_run():  # if a takedown was interrupted, its list is part of the plan
             finish_swap(before)
-    plan = make_plan(job)
+    plan = make_plan(job, LOOKED_UP if before.get("run.json") is None or before.get(PLAN) is not None else None)
     if plan.columns is not None:
         progress.note(f"Columns: {plan.columns}")
-    make_units(job, plan, 1 << 40)  # this finds an input that is not an archive before anything is written
+    plan_all(plan.known, 1 << 40, plan.columns)  # finds an input that is not an archive before anything is written
     store = open_folder(job.out)
     with store.only_run(job.share), Stop() as stop:
         finished = claim_folder(store, plan)
@@ -66,9 +71,9 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Jo
             if not job.keep_work:
                 store.remove(".work")
             return JobResult(0, finished, already_done=True)
-        units = chosen_units(job, plan, store)
+        size = chosen_size(job, plan, store)
         return carry_out(
-            job, plan, store, make_engine, stop, progress, lambda run: complete(run, *run_units(run, units))
+            job, plan, store, make_engine, stop, progress, lambda run: complete(run, *run_units(run, size))
         )
 
 
@@ -85,15 +90,15 @@ def carry_out(
 
 
 def complete(
-    run: Build, commits: list[Commit], given_up: list[dict[str, Any]],
-    fill: Callable[[list[Commit], list[Verdicts]], list[Commit]] = lambda commits, verdicts: commits,
+    run: Build, commits: Sequence[Commit], given_up: list[dict[str, Any]],
+    fill: Callable[[Sequence[Commit], list[Verdicts]], Sequence[Commit]] = lambda commits, verdicts: commits,
 ) -> JobResult:  # fmt: skip
     """Do everything that comes after the pass: compare documents, pack, write run.json.
 
     Before packing, `fill` is called with the verdicts, for commits that lack texts. Raises Stopped, and CorpusError.
     """
     job, plan, store = run.job, run.plan, run.execution.store
-    begin(store, digest([[[one.key, one.sha256] for one in commits], job.dedup_memory]))
+    begin(store, digest([digest_of(commits), job.dedup_memory]))
     # The versions of this process. The identity has those of the run, which another version may have made.
     depends = digest({"recipe": plan.identity["recipe"], "versions": versions()})
     common = {**run.payload(), "depends": depends}
@@ -125,10 +130,10 @@ def complete(
     return JobResult(3 if given_up else 0, info)
 
 
-def _pack(run: Build, commits: list[Commit], verdicts: list[Verdicts]) -> list[Commit]:
+def _pack(run: Build, commits: Sequence[Commit], verdicts: list[Verdicts]) -> list[Commit]:
     """Return the commits of the output files. Raises Stopped."""
     job, store = run.job, run.execution.store
-    packed = digest([*(commit.sha256 for commit in commits), *(one.digest for one in verdicts), job.index])
+    packed = digest([digest_of(commits), *(one.digest for one in verdicts), job.index])
     if (store.get(".work/packed") or b"").decode() != packed:
         reached("before_pack")
         # if a quarantined unit has come back, these are files of an earlier, shorter set of units
@@ -140,22 +145,59 @@ def _pack(run: Build, commits: list[Commit], verdicts: list[Verdicts]) -> list[C
         reached("pack_cleared")
         store.replace(".work/packed", packed.encode())
     columns = {name: kind.__name__ for name, kind in job.recipe.pipeline().columns.items()}
-    tasks = plan_pack("corpus", commits, job.recipe.rows_per_part, verdicts)
-    tasks += plan_pack("ledger", commits, ROWS_PER_LEDGER_PART, verdicts)
-    tasks += plan_pack("samples", commits, 1 << 60, verdicts)  # one file
-    if run.keeps_signatures:
-        for stage in job.recipe.pipeline().collective:
-            tasks += [task for task in plan_pack(stage.kind, commits, ROWS_PER_LEDGER_PART) if task.slices]
     common = {"store": store.location, "columns": columns, "documents": run.plan.identity.get("documents")}
-    payloads = [{**asdict(task), **common} for task in tasks]
-    return run.execution.commits("pack", pack_task, payloads)
+    signed = [stage.kind for stage in job.recipe.pipeline().collective] if run.keeps_signatures else []
+    rows = _rows(commits, ["corpus", "ledger", *signed])
+    rows["corpus"] -= sum(sum(one.removed) for one in verdicts)
+    sizes = {"corpus": job.recipe.rows_per_part, **dict.fromkeys(["ledger", *signed], ROWS_PER_LEDGER_PART)}
+    tasks = chain(
+        plan_pack("corpus", commits, sizes["corpus"], verdicts),
+        plan_pack("ledger", commits, sizes["ledger"], verdicts),
+        [_samples(run, commits, verdicts)],
+        *(plan_pack(kind, commits, sizes[kind]) for kind in signed if rows[kind]),
+    )
+    files = [-(-rows[kind] // size) or kind not in signed for kind, size in sizes.items()]
+    return run.execution.commits(
+        "pack", pack_task, ({**task.stored(store), **common} for task in tasks), 1 + sum(files)
+    )
+
+
+SAMPLED_AT_ONCE = 4096
+"""The most units whose samples one task reads."""
+
+
+def _rows(commits: Sequence[Commit], kinds: Iterable[str]) -> Counter[str]:
+    """Return the rows of each kind."""
+    found = Counter(dict.fromkeys(kinds, 0))
+    for one in commits:
+        found.update({part.kind: part.rows for part in one.parts if part.kind in found})
+    return found
+
+
+def _samples(run: Build, commits: Sequence[Commit], verdicts: list[Verdicts]) -> PackTask:
+    """Return the file of samples. Of very many units, tasks first choose those that give samples."""
+    compared = tuple(one.compared for one in verdicts)
+
+    def piece(number: int, one: Commit) -> Slice:
+        part = one.part("samples")
+        return Slice(part, 0, part.rows, tuple(found.boxes[number] for found in verdicts))
+
+    if len(commits) <= SAMPLED_AT_ONCE:
+        return PackTask("samples", 0, tuple(piece(number, one) for number, one in enumerate(commits)), compared)
+    store, pieces = run.execution.store, (piece(number, one) for number, one in enumerate(commits))
+    groups = range(0, len(commits), SAMPLED_AT_ONCE)
+    tasks = (PackTask("samples", first, tuple(islice(pieces, SAMPLED_AT_ONCE))) for first in groups)
+    payloads = ({"store": store.location, **task.stored(store)} for task in tasks)
+    chosen = run.execution.commits("samples", choose_task, payloads, len(groups))
+    numbers = [first + at for first, done in zip(groups, chosen, strict=True) for at in done.facts["slices"]]
+    return PackTask("samples", 0, tuple(piece(number, commits[number]) for number in numbers), compared)
 
 
 def run_info(
-    run: Build, commits: list[Commit], verdicts: list[Verdicts], parts: list[Commit], given_up: list[dict[str, Any]]
+    run: Build, commits: Sequence[Commit], verdicts: list[Verdicts], parts: list[Commit], given_up: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Return the content of run.json. Raises IntegrityError if the counts do not balance."""
-    identity, recipe = run.plan.identity, run.job.recipe
+    identity, recipe = run.plan.whole(), run.job.recipe
     counts, others = no_counts(), dict[str, int]()
     exceptions = []
     for commit in commits:
@@ -200,13 +242,35 @@ def _facts(verdicts: list[Verdicts], compares: str, stage: str = "") -> dict[str
     return chosen[0].facts if chosen else None
 
 
-_COSTS = ("seconds", "stages", "read", "failed_tries")
-"""The facts of a unit's commit that go into timings.json: seconds of wall-clock time, CPU time by stage, pages that
-were read again, and failed attempts by class.
-"""
+SLOWEST = 100
+"""The number of units that timings.json names."""
 
 
-def finish(run: Build, info: dict[str, Any], commits: list[Commit], parts: list[Commit]) -> None:
+def _costs(commits: Sequence[Commit]) -> dict[str, Any]:
+    """Return what the pass took: sums over all units, the slowest units, and what units have seen of each archive."""
+    sums: dict[str, Any] = {"units": 0, "seconds": 0.0, "stages": {}, "read": 0}
+    slowest: list[tuple[float, int, dict[str, Any]]] = []
+
+    def seen() -> Iterator[Seen]:
+        for number, commit in enumerate(commits):
+            facts, unit = commit.facts, commit.facts["unit"]
+            own = {key: facts[key] for key in ("seconds", "stages", "read") if key in facts}
+            add_counts(sums, own | {"units": 1})
+            entry = unit | own | {key: facts[key] for key in ("failed_tries",) if key in facts}
+            heapq.heappush(slowest, (facts["seconds"], -number, entry))
+            if len(slowest) > SLOWEST:
+                heapq.heappop(slowest)
+            if "seen" in facts:
+                yield facts["seen"]
+
+    together = seen_together(seen())
+    units = [entry for _, _, entry in sorted(slowest, key=lambda one: one[:2], reverse=True)]
+    sums["seconds"] = round(sums["seconds"], 3)
+    sums["stages"] = {stage: round(seconds, 3) for stage, seconds in sums["stages"].items()}
+    return {"pass": sums, "slowest": units, "seen": together}
+
+
+def finish(run: Build, info: dict[str, Any], commits: Sequence[Commit], parts: list[Commit]) -> None:
     """Write the manifest, timings.json and, last, run.json. Then remove intermediate files."""
     store = run.execution.store
     if not info["complete"]:
@@ -217,7 +281,7 @@ def finish(run: Build, info: dict[str, Any], commits: list[Commit], parts: list[
     reached("before_manifest")
     write_manifest(store, [commit.parts[0] for commit in parts], run_json)
     reached("after_manifest")
-    failed = run.execution.engine.tally
+    failed, costs = run.execution.engine.tally, _costs(commits)
     timings = {
         "seconds": round(time.monotonic() - run.started, 1),
         "host": socket.gethostname(),
@@ -226,11 +290,8 @@ def finish(run: Build, info: dict[str, Any], commits: list[Commit], parts: list[
         "dedup": run.costs,
         "failed_tries": {task: dict(sorted(counts.items())) for task, counts in sorted(failed.items())},
         "inputs": {item.name: redact(item.path) for item in run.plan.inputs},
-        "seen": [*run.plan.seen, *(commit.facts["seen"] for commit in commits if "seen" in commit.facts)],
-        "units": [
-            commit.facts["unit"] | {key: commit.facts[key] for key in _COSTS if key in commit.facts}
-            for commit in commits
-        ],
+        **costs,
+        "seen": [*run.plan.seen, *costs["seen"]],
     }
     store.replace("timings.json", as_json(timings))
     reached("before_run_json")

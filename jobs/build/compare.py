@@ -10,7 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from functools import cached_property
+from itertools import islice, pairwise
 from typing import Any
 
 from corpus.collective import Collective
@@ -60,7 +61,7 @@ class Comparison:
         assert isinstance(self.bound.stage, Collective)
         return self.bound.stage
 
-    @property
+    @cached_property
     def archives(self) -> list[str]:
         """The names of all archives, in order."""
         return list(dict.fromkeys(unit.facts["unit"]["warc"] for unit in self.units))
@@ -69,15 +70,18 @@ class Comparison:
         """Return the verdicts of earlier comparisons on a unit."""
         return tuple(verdicts.boxes[unit] for verdicts in self.before if verdicts.removed[unit])
 
-    def groups(self, starts: Sequence[int]) -> list[Group]:
-        """Return the units in groups. `starts` has the first unit of each group, followed by the number of units."""
+    def groups(self, starts: Sequence[int]) -> list[dict[str, Any]]:
+        """Store the units in groups, and return what a task needs to read its group. `starts` has the first unit of
+        each group, followed by the number of units."""
         numbers = {name: number for number, name in enumerate(self.archives)}
-        groups = []
+        units, stored = iter(self.units), []
         for start, end in pairwise(starts):
-            parts = tuple(unit.part(self.stage.kind) for unit in self.units[start:end])
-            archives = tuple(numbers[unit.facts["unit"]["warc"]] for unit in self.units[start:end])
-            groups.append(Group(parts, archives, tuple(map(self.removed, range(start, end)))))
-        return groups
+            own = list(islice(units, end - start))
+            parts = tuple(unit.part(self.stage.kind) for unit in own)
+            archives = tuple(numbers[unit.facts["unit"]["warc"]] for unit in own)
+            group = Group(parts, archives, tuple(map(self.removed, range(start, end))))
+            stored.append({"group": put_value(self.execution.store, group.as_dict())})
+        return stored
 
     def put(self, name: str, value: Any) -> None:
         """Store plain data under a name, for tasks to read."""
@@ -116,15 +120,17 @@ class Comparison:
                     reached("part_forgotten")
 
     def verdicts(
-        self, kind: str, groups: Sequence[Group], done: Sequence[Commit], removed: list[int], rules: dict[str, int],
+        self, kind: str, starts: Sequence[int], done: Sequence[Commit], removed: list[int], rules: dict[str, int],
         facts: dict[str, Any],
     ) -> Verdicts:  # fmt: skip
-        """Return the verdicts on all units, from the files of a kind that the last phase wrote."""
+        """Return the verdicts on all units, from the files of a kind that the last phase wrote. `starts` are those of
+        the groups."""
         split = self.stage.split if isinstance(self.stage, LineComparison) else ""
         compared = Compared(self.bound.name, self.stage.compares, dict(self.stage.evidence), split)
         boxes: list[VerdictBox] = []
-        for group, commit in zip(groups, done, strict=True):
-            boxes += (VerdictBox(compared.compares, commit.part(kind), box) for box in range(len(group.parts)))
+        for (start, end), commit in zip(pairwise(starts), done, strict=True):
+            part = commit.part(kind)
+            boxes += (VerdictBox(compared.compares, part, box) for box in range(end - start))
         return Verdicts(compared, boxes, removed, rules, digest([commit.sha256 for commit in done]), facts)
 
 

@@ -14,7 +14,7 @@ from corpus.dedup.layout import Layout, make_layout
 from corpus.dedup.unit_verdicts import MOST_SITES
 from corpus.dedup.verify import LARGEST
 from corpus.storage.commits import Commit
-from corpus.storage.task_commits import as_list
+from corpus.storage.task_commits import as_list, put_value
 from corpus.tables.verdicts import Verdicts
 from jobs.build.compare import Comparison
 
@@ -34,8 +34,7 @@ def compare_documents(work: Comparison) -> Verdicts | None:
     ]
     rows = [unit.part(stage.kind).rows for unit in work.units]
     layout, starts = make_layout(rows, stage.bands, [size for _, _, size in earlier], work.memory_bytes)
-    groups, names = work.groups(starts), work.archives
-    own = [{"group": group.as_dict()} for group in groups]
+    own, names = work.groups(starts), work.archives
     work.put("layout", layout.as_dict())
     work.put("archives", names)
     work.put("against", [one.digest for one in work.against])
@@ -69,23 +68,30 @@ def compare_documents(work: Comparison) -> Verdicts | None:
         "domains": _domains(sites),
     }
     rules = {stage.rule: sum(removed)} if sum(removed) else {}
-    return work.verdicts("verdicts", groups, verdicts, removed, rules, facts)
+    return work.verdicts("verdicts", starts, verdicts, removed, rules, facts)
 
 
 def make_index(work: Comparison, verdicts: Verdicts) -> str:
     """Write the index of this run and return its digest. Raises Stopped."""
     stage = _stage(work)
-    signatures = [unit.part(stage.kind) for unit in work.units]
-    firsts = np.cumsum([0, *(part.rows for part in signatures)]).tolist()
+    rows = [unit.part(stage.kind).rows for unit in work.units]
+    firsts = np.cumsum([0, *rows]).tolist()
     size = rows_per_part(stage)
     archives = {name: number for number, name in enumerate(work.archives)}
-    parts: list[dict[str, Any]] = [{"units": []} for _ in range(0, firsts[-1], size)]
+    parts: list[dict[str, Any]] = []
+    held: list[dict[str, Any]] = []
+    """The units of the next part."""
     for number, unit in enumerate(work.units):
         archive = archives[unit.facts["unit"]["warc"]]
-        own = UnitRows(signatures[number], firsts[number], archive, verdicts.boxes[number], work.removed(number))
+        own = UnitRows(unit.part(stage.kind), firsts[number], archive, verdicts.boxes[number], work.removed(number))
         for part in range(firsts[number] // size, -(-firsts[number + 1] // size)):
-            parts[part]["units"].append(own.as_dict())
-    layout, _ = make_layout([part.rows for part in signatures], stage.bands, memory_bytes=work.memory_bytes)
+            if part > len(parts):
+                parts.append({"units": put_value(work.execution.store, held)})
+                held = []
+            held.append(own.as_dict())
+    if held:
+        parts.append({"units": put_value(work.execution.store, held)})
+    layout, _ = make_layout(rows, stage.bands, memory_bytes=work.memory_bytes)
     work.put("layout", layout.as_dict())
     made = work.phase("index", parts, ["layout"])
     return write_index(work.execution.store, stage, firsts[-1], work.archives, made)

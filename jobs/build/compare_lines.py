@@ -16,9 +16,9 @@ def compare_lines(work: Comparison) -> Verdicts:
     """Return the verdicts and cut lines of all units, in (archive, offset) order. Raises Stopped and IntegrityError."""
     stage = work.stage
     assert isinstance(stage, LineComparison)
-    layout, starts = make_line_layout([unit.part(stage.kind) for unit in work.units], work.memory_bytes)
-    groups = work.groups(starts)
-    own = [{"group": group.as_dict()} for group in groups]
+    sizes = [(part.rows, part.bytes) for part in (unit.part(stage.kind) for unit in work.units)]
+    layout, starts = make_line_layout(sizes, work.memory_bytes)
+    own = work.groups(starts)
     work.put("layout", layout.as_dict())
     work.put("archives", work.archives)
 
@@ -56,7 +56,7 @@ def compare_lines(work: Comparison) -> Verdicts:
         "archives": _archives([unit.facts["unit"]["warc"] for unit in work.units], documents, chars, counts),
     }
     removed = [total(unit["dropped"]) for unit in counts]
-    return work.verdicts("cuts", groups, cuts, removed, rules, facts)
+    return work.verdicts("cuts", starts, cuts, removed, rules, facts)
 
 
 def _archives(

@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
 from corpus.documents.columns import Columns, choose_columns
 from corpus.documents.files import (
@@ -31,7 +31,7 @@ from corpus.documents.files import (
     plan_documents,
 )
 from corpus.errors import ConfigError, InputChanged, InputError, InputUnreachable
-from corpus.json_data import parse_json
+from corpus.json_data import check_shape, parse_json
 from corpus.net.client import Client
 from corpus.net.remote import open_source
 from corpus.net.transport import CONNECTIONS
@@ -59,38 +59,59 @@ class Input:
 
     name: str
     path: str
-    size: int
-    identity: str
-    """The identity of the content, wherever the file is."""
+    size: int = 0
+    identity: str = ""
+    """The identity of the content, wherever the file is, or "" if it was not looked up yet."""
     tag: str = ""
     """The identity of the file at this path while a run lasts."""
 
 
+LOOKED_UP = 64
+"""The number of archives that the driver looks up before the work starts, to find mistakes before anything is written.
+
+The tasks that divide archives look up the others. On a web server, an archive costs 12 requests, and a process makes
+50 a second.
+"""
+
+
 def find_inputs(given: Iterable[str], limit: int | None = None, base: str | None = None,
-                sample: int | None = None, seed: int = 0) -> list[Input]:  # fmt: skip
+                sample: int | None = None, seed: int = 0, most: int | None = None) -> list[Input]:  # fmt: skip
     """Return the archives that the arguments name, sorted by name.
 
     `limit` keeps only the first archives, in the order of the arguments. `sample` keeps a random draw of this many
     archives, which `seed` decides. A file that is given twice is read once. If files in different folders have the same
-    name, enough folders are put before each name to tell them apart. Crawls are looked up at `base`. Raises InputError
-    if an argument names nothing readable, or if two files of the same name may be the same.
+    name, enough folders are put before each name to tell them apart. Crawls are looked up at `base`. With `most`, only
+    the first files by name are looked up, and those that share a name. Raises InputError if an argument names nothing
+    readable, or if two files of the same name may be the same.
     """
     given = list(given)
     if base is not None and not any(map(is_crawl, given)):
         raise ConfigError("--base is only for crawls, and no input is a crawl.", "Name a crawl: CC-MAIN-2026-43.")
     found: dict[str, dict[str, list[list[Input]]]] = {}  # by name and identity, the places of each archive
     with Client() as client:
-        most = limit if sample is None else WHOLE_CRAWL
-        every = dict.fromkeys(location for argument in given for location in _locations(argument, most, base, client))
+        first = limit if sample is None else WHOLE_CRAWL
+        every = dict.fromkeys(location for argument in given for location in _locations(argument, first, base, client))
         chosen = list(every)[:limit]
         if sample is not None and sample < len(chosen):
             chosen = random.Random(seed).sample(chosen, sample)
-        for item in _together(lambda location: _identify(location, client), chosen, chosen, client):
+        names = {location: _name_of(location) for location in chosen}
+        often = Counter(names.values())
+        alone = sorted((location for location in chosen if often[names[location]] == 1), key=names.__getitem__)
+        later = alone[most:] if most is not None else []
+        soon = [*alone[: len(alone) - len(later)], *(at for at in chosen if often[names[at]] > 1)]
+        for item in together(lambda location: look_up(Input(names[location], location), client), soon, soon, client):
             alike = found.setdefault(item.name, {}).setdefault(item.identity, [])
             same = next((places for places in alike if _are_same(places[0], item)), None)
             alike.append([item]) if same is None else same.append(item)
     named = (item for alike in found.values() for item in _named(list(chain.from_iterable(alike.values()))))
-    return sorted(named, key=lambda item: item.name)
+    known = [*named, *(Input(names[location], location) for location in later)]
+    return sorted(known, key=lambda item: item.name)
+
+
+def _name_of(location: str) -> str:
+    if not is_utf8(location):
+        raise InputError(f"The path {location!r} is not UTF-8, but names in outputs must be UTF-8.", "Rename it.")
+    return url_name(location) if is_url(location) else Path(location).name
 
 
 def _named(archives: Sequence[list[Input]]) -> list[Input]:
@@ -265,16 +286,14 @@ def _glob(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(parts))
 
 
-def _identify(location: str, client: Client) -> Input:
-    """Look up an archive. Its identity is a digest of samples, so the identity does not depend on the location."""
-    if not is_utf8(location):
-        raise InputError(f"The path {location!r} is not UTF-8, but names in outputs must be UTF-8.", "Rename it.")
+def look_up(item: Input, client: Client) -> Input:
+    """Return an archive with its size, tag and identity. The identity is a digest of samples, so it does not depend on
+    the location."""
     try:
-        name = url_name(location) if is_url(location) else Path(location).name
-        with closing(open_source(location, name, client=client)) as source:
-            return Input(name, location, source.size, digest_of_samples(source)[:32], source.tag)
+        with closing(open_source(item.path, item.name, client=client)) as source:
+            return replace(item, size=source.size, identity=digest_of_samples(source)[:32], tag=source.tag)
     except OSError as error:
-        raise _unreadable(location, error) from None
+        raise _unreadable(item.path, error) from None
 
 
 def _unreadable(location: str, error: OSError) -> InputError:
@@ -313,12 +332,15 @@ def check_unchanged(store: Store, items: Iterable[Input]) -> None:
 def seen_by(store: Store) -> list[Seen]:
     """Return what the units of a finished run saw of its archives. timings.json has no digest, so the file may be
     missing or hold anything."""
-    kinds = get_type_hints(Seen)
     try:
         found = parse_json(store.get("timings.json") or b"")["seen"]
-        return [one for one in found if {name: type(value) for name, value in one.items()} == kinds]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        check_shape(found, [_SEEN])
+        return [Seen(**{name: one[name] for name in _SEEN}) for one in found if one["ends"]]  # type: ignore[typeddict-item]
+    except (ValueError, KeyError, TypeError):
         return []
+
+
+_SEEN = {"warc": str, "start": int, "ends": [int], "location": str, "stamp": str, "sha256": str}
 
 
 def find_columns(items: Sequence[Input], asked: Mapping[str, str], keep: Sequence[str] = ()) -> Columns | None:
@@ -358,20 +380,20 @@ def find_columns(items: Sequence[Input], asked: Mapping[str, str], keep: Sequenc
 
 
 def plan_all(items: Sequence[Input], unit_bytes: int, columns: Columns | None = None) -> list[Unit]:
-    """Return the units of all inputs, in order. `columns` are those of documents.
+    """Return the units of inputs, in order. `columns` are those of documents.
 
     Raises InputError if none of the files is an archive, or a file does not hold documents.
     """
     with Client() as client:
         paths = [item.path for item in items]
-        planned = _together(lambda item: plan_units(item, unit_bytes, columns, client), items, paths, client)
+        planned = together(lambda item: plan_units(item, unit_bytes, columns, client), items, paths, client)
         units = list(chain.from_iterable(planned))
         if units and columns is None and all(unit.layout == JUNK for unit in units):
             _plan(items[0], unit_bytes, None, client)  # raises, and says what the file is instead
     return units
 
 
-def _together(function: Callable[[T], R], items: Sequence[T], locations: Iterable[str], client: Client) -> list[R]:
+def together(function: Callable[[T], R], items: Sequence[T], locations: Iterable[str], client: Client) -> list[R]:
     """Call a function on each item: one at a time for files, several at the same time if servers must answer."""
     if not any(map(is_url, locations)):
         return [function(item) for item in items]

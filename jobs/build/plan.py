@@ -19,13 +19,13 @@ from corpus.net.urls import is_url
 from corpus.plugins import Plugin
 from corpus.recipes import ARCHIVE_GIVES, Recipe
 from corpus.sandbox.guard import GuardSettings
-from corpus.sandbox.unit import Seen, Unit
+from corpus.sandbox.unit import Seen
 from corpus.stage import BoundStage
 from corpus.storage.store import Location, Store, open_store
 from corpus.tables.takedown import TAKEDOWN_FILE, Takedown, takedown_of
 from corpus.version import versions
 from jobs.build.compare import ALARM_RATE
-from jobs.build.inputs import Input, find_columns, find_inputs, plan_all
+from jobs.build.inputs import Input, find_columns, find_inputs
 from jobs.runner.execution import Execution
 from jobs.runner.folder import claim
 
@@ -39,6 +39,8 @@ SMALL_UNIT_BYTES = 256 << 10
 """Small inputs get smaller units, so that all workers have units. Below this size a unit is mostly overhead."""
 
 UNITS_PER_WORKER = 4
+
+_CHOSEN = ".work/units.json"
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,14 @@ class Job:
 
 @dataclass
 class Plan:
-    """The inputs of a build, and the identity of everything that decides its result."""
+    """The inputs of a build, and the identity of everything that decides its result.
+
+    The tasks that divide inputs look up those that the driver has not looked up.
+    """
 
     inputs: list[Input]
     identity: dict[str, Any]
+    """Everything that decides the result, but the inputs."""
     against: list[EarlierRun] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     """The parts of the archives that an earlier run saw, if this run is a replay."""
@@ -108,8 +114,21 @@ class Plan:
         return columns_of(self.identity)
 
     @property
+    def known(self) -> list[Input]:
+        """The inputs that were looked up."""
+        return [item for item in self.inputs if item.identity]
+
+    def whole(self) -> dict[str, Any]:
+        """Return the identity with the inputs. Of an input that was not looked up, only the name is known."""
+        inputs = [
+            {"name": item.name, **({"bytes": item.size, "identity": item.identity} if item.identity else {})}
+            for item in self.inputs
+        ]
+        return {**self.identity, "inputs": inputs}
+
+    @property
     def fingerprint(self) -> str:
-        return digest(self.identity)
+        return digest(self.whole())
 
 
 @dataclass
@@ -137,9 +156,10 @@ class Build:
         return self.job.index and all(stage.compares == "documents" for stage in self.job.recipe.pipeline().collective)
 
 
-def make_plan(job: Job) -> Plan:
-    """Find the inputs and everything that decides the result. Raises CorpusError before any work starts."""
-    inputs = find_inputs(job.inputs, job.limit, job.base, job.sample, job.seed)
+def make_plan(job: Job, most: int | None = None) -> Plan:
+    """Find the inputs and everything that decides the result. With `most`, only so many inputs are looked up. Raises
+    CorpusError before any work starts."""
+    inputs = find_inputs(job.inputs, job.limit, job.base, job.sample, job.seed, most)
     columns = find_columns(inputs, job.columns, job.keep_columns)
     job.recipe.check_input(ARCHIVE_GIVES if columns is None else columns.gives)
     against = open_earlier(job)
@@ -148,7 +168,6 @@ def make_plan(job: Job) -> Plan:
         "recipe": job.recipe.canonical(),
         "resources": job.recipe.resources() | {f"module.{module.name}": module.digest for module in job.modules},
         "versions": versions(),
-        "inputs": [{"name": item.name, "bytes": item.size, "identity": item.identity} for item in inputs],
         "against": [one.digest for one in against],
         "removed": takedown_of(open_store(job.out)).digest,
         **({"documents": columns.as_dict()} if columns is not None else {}),
@@ -187,32 +206,26 @@ def open_earlier(job: Job) -> list[EarlierRun]:
     return against
 
 
-def make_units(job: Job, plan: Plan, unit_bytes: int | None = None) -> list[Unit]:
-    """Return the units of all inputs. Raises InputError for a file that is not an archive."""
-    size = unit_bytes or job.unit_bytes
-    if size is None:
-        share = sum(item.size for item in plan.inputs) // (UNITS_PER_WORKER * job.workers)
-        most = REMOTE_UNIT_BYTES if any(is_url(item.path) for item in plan.inputs) else UNIT_BYTES
-        size = min(max(share, SMALL_UNIT_BYTES), most)
-    return plan_all(plan.inputs, size, plan.columns)
-
-
-def chosen_units(job: Job, plan: Plan, store: Store) -> list[Unit]:
-    """Return the units that the first run into this folder chose, so that its commits count."""
+def unit_size(job: Job, plan: Plan) -> int:
+    """Return the size of units in bytes. Inputs that were not looked up count as large as the others."""
     if job.unit_bytes is not None:
-        return make_units(job, plan)
-    chosen = store.get(".work/units.json")
-    if chosen is not None:
-        where = {item.name: {"path": item.path, "tag": item.tag} for item in plan.inputs}
-        return [Unit(**{**unit, **where[unit["warc"]]}) for unit in parse_json(chosen)]
-    units = make_units(job, plan)
-    store.put_new(".work/units.json", json.dumps([unit.content() for unit in units]).encode())
-    return units
+        return job.unit_bytes
+    size = sum(item.size for item in plan.known) * len(plan.inputs) // max(len(plan.known), 1)
+    most = REMOTE_UNIT_BYTES if any(is_url(item.path) for item in plan.inputs) else UNIT_BYTES
+    return min(max(size // (UNITS_PER_WORKER * job.workers), SMALL_UNIT_BYTES), most)
+
+
+def chosen_size(job: Job, plan: Plan, store: Store) -> int:
+    """Return the size of units that the first run into this folder chose, so that its commits count."""
+    if job.unit_bytes is not None:
+        return job.unit_bytes
+    store.put_new(_CHOSEN, json.dumps({"unit_bytes": unit_size(job, plan)}).encode())
+    return int(parse_json(store.get(_CHOSEN) or b"")["unit_bytes"])
 
 
 def claim_folder(store: Store, plan: Plan) -> dict[str, Any] | None:
     """Bind the folder to this plan (see `claim`). Return the run.json of the folder if a run has ended there."""
-    return claim(store, plan.identity, "run.json", _identity_of, _differences, beside={TAKEDOWN_FILE})
+    return claim(store, plan.whole(), "run.json", _identity_of, _differences, beside={TAKEDOWN_FILE})
 
 
 def _identity_of(info: dict[str, Any]) -> dict[str, Any]:
@@ -225,7 +238,7 @@ def _identity_of(info: dict[str, Any]) -> dict[str, Any]:
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     lines = [line for key in ("recipe", "resources", "versions") for line in differences(old[key], new[key])]
-    theirs, ours = ({item["name"]: item["identity"] for item in side["inputs"]} for side in (old, new))
+    theirs, ours = ({item["name"]: item.get("identity", "") for item in side["inputs"]} for side in (old, new))
     lines += [f"input {line}" for line in differences(theirs, ours)]
     for key in ("against", "documents"):
         lines += differences(old.get(key, {}), new.get(key, {}), key)

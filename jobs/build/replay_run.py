@@ -8,7 +8,7 @@ judge the ledger again → replay its portions → compare documents → read te
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,11 +67,13 @@ def make_plan(old: Run, job: Job, takedown: Takedown) -> Plan:
                 f"{where} was made with other code or lists, so its rows can't be judged again (then → now):{shown}\n",
                 "Build anew, or use the version and the lists that made it.",
             )
-    same = {key: old.info[key] for key in ("resources", "versions", "inputs")}
+    same = {key: old.info[key] for key in ("resources", "versions")}
     same |= {key: old.info[key] for key in OPTIONAL if old.info.get(key)}
     identity = {**same, "recipe": job.recipe.canonical(), "against": earlier, "removed": takedown.digest}
     names = old.locations()
-    inputs = [Input(one["name"], names.get(one["name"], ""), one["bytes"], one["identity"]) for one in same["inputs"]]
+    inputs = [
+        Input(one["name"], names.get(one["name"], ""), one["bytes"], one["identity"]) for one in old.info["inputs"]
+    ]
     return Plan(inputs, identity, against, seen_by(old.store))
 
 
@@ -141,7 +143,7 @@ class _Replay:
                 return replace(portion, extra=())
         return portion
 
-    def with_texts(self, commits: list[Commit], verdicts: list[Verdicts]) -> list[Commit]:
+    def with_texts(self, commits: Sequence[Commit], verdicts: list[Verdicts]) -> list[Commit]:
         """Return the commits with every text that the pack phase needs."""
         store = self.new.execution.store
         boxes = [tuple(one.boxes[number] for one in verdicts) for number in range(len(commits))]

@@ -1,19 +1,30 @@
-"""The pass: one task per unit, until the units tile every archive."""
+"""The pass: one task per unit, until the units tile every archive.
+
+The inputs are divided while units run, a few units per worker ahead. The time for a unit does not grow with the
+run, nor does memory, since only units in work are held.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
+from itertools import count
 from typing import Any
 
 from corpus.digests import digest
-from corpus.errors import InputChanged, InputUnreachable, IntegrityError
+from corpus.errors import InputChanged, InputUnreachable, IntegrityError, NoRoom, OutputError
 from corpus.sandbox.unit import Unit
-from corpus.storage.commits import Commit
+from corpus.storage.gathered import FOLDER, Commits, as_line, gather, mark_of
+from corpus.storage.store import Store
 from corpus.warc.record import record_id
+from jobs.build.divide import divide_task, divided_of
 from jobs.build.plan import Build
-from jobs.runner.engine import run
+from jobs.build.volumes import Volume, volumes_of
+from jobs.runner.engine import Task, TaskResult, run
 from jobs.runner.execution import Stopped
-from jobs.runner.retries import CHANGED, UNREACHABLE, Failure, by_class, last_place
+from jobs.runner.retries import CHANGED, OUTPUT, POLICIES, SERVER_DOWN, UNREACHABLE, Failure, by_class, last_place
 from jobs.runner.task_functions import run_unit_task
 
 LOST_IN_A_ROW = 4
@@ -22,53 +33,187 @@ LOST_IN_A_ROW = 4
 Then the server is probably down.
 """
 
+_AHEAD = 4
+"""Inputs are divided until so many units per worker wait."""
 
-def run_units(build: Build, units: list[Unit]) -> tuple[list[Commit], list[dict[str, Any]]]:
+_UNITS_IN_VOLUME = 8
+"""The guess before the first volume is divided."""
+
+WRITERS = 4
+"""The number of threads that gather commits."""
+
+
+def run_units(build: Build, unit_bytes: int) -> tuple[Commits, list[dict[str, Any]]]:
     """Return the commits of all units in (archive, offset) order, and the quarantined units. Raises Stopped."""
-    execution, progress = build.execution, build.execution.progress
-    depends = digest({key: build.plan.identity[key] for key in ("recipe", "resources", "versions", "removed")})
-    common = {**build.payload(), "depends": depends}
-    done: dict[Unit, Commit] = {}
-    while True:
-        given_up: dict[Unit, tuple[Failure, ...]] = {}
-        lost = 0
-        todo = [unit for unit in units if unit not in done]
-        progress.start("pass", len(units), done=len(units) - len(todo))
-        payloads = [{"unit": unit.as_dict(), **_own(build, unit), **common} for unit in todo]
-        for answer in run(execution.engine, run_unit_task, payloads, execution.stop):
-            unit = Unit(**answer.payload["unit"])
-            if answer.result is None:
-                last = answer.failures[-1]
-                lost += last.kind == UNREACHABLE
-                if last.kind == CHANGED or lost >= max(LOST_IN_A_ROW, 2 * execution.engine.workers):
-                    progress.end()
-                    raise InputChanged(last.reason) if last.kind == CHANGED else InputUnreachable(last.reason)
-                given_up[unit] = answer.failures
-            else:
-                lost = 0
-                done[unit] = Commit.from_dict(answer.result)
-                if answer.failures:  # these failures belong to this process, not to the commit
-                    done[unit].facts["failed_tries"] = by_class(answer.failures)
-                progress.unit_done(done[unit].facts["counts"])
-        progress.end()
+    return _Pass(build, unit_bytes).run()
+
+
+class _Pass:
+    def __init__(self, build: Build, unit_bytes: int) -> None:
+        self._build, self._execution = build, build.execution
+        identity, columns = build.plan.identity, build.plan.columns
+        depends = digest({key: identity[key] for key in ("recipe", "resources", "versions", "removed")})
+        self._common = {**build.payload(), "depends": depends}
+        divided_by = digest([unit_bytes, depends, columns.as_dict() if columns else None])
+        self._division = {
+            "store": self._execution.store.location, "depends": divided_by, "unit_bytes": unit_bytes,
+            "columns": columns.as_dict() if columns else None,
+        }  # fmt: skip
+        self._unit_bytes = unit_bytes
+        self._volumes = volumes_of(build.plan.inputs, divided_by)
+        gathered = set(self._execution.store.keys(FOLDER))
+        for volume in self._volumes:
+            volume.done = volume.key in gathered
+        self._undivided = deque(sorted(self._volumes, key=lambda volume: volume.done))
+        self._open = len(self._volumes)
+        self._dividing = self._divided = 0
+        self._ready: deque[tuple[Volume, Unit]] = deque()
+        self._units = 0
+        self._lost = 0
+        self._quarantined: dict[int, list[dict[str, Any]]] = {}
+        self._footprint = self._execution.store.scratch().resolve()
+        self._number = count()
+        self._writing: deque[Future[None]] = deque()
+
+    def run(self) -> tuple[Commits, list[dict[str, Any]]]:
+        execution = self._execution
+        execution.start("pass", self._expected())
+        with ThreadPoolExecutor(WRITERS) as self._writers:
+            for answer in run(execution.engine, self._tasks(), execution.stop):
+                self._take(answer)
+                execution.expect(self._expected())
+            while self._writing:
+                self._writing.popleft().result()
+        execution.end()
         if execution.stop.asked():
             raise Stopped
-        false_starts = untiled(units, done)
-        if not false_starts:
-            break
-        units = merge(units, false_starts)
-        done = {unit: commit for unit, commit in done.items() if unit in set(units)}
-    quarantine = [quarantined(unit, given_up[unit]) for unit in units if unit in given_up]
-    return [done[unit] for unit in units if unit in done], quarantine
+        groups = [(volume.key, volume.size, volume.digest) for volume in self._volumes if volume.size]
+        quarantine = [unit for number in sorted(self._quarantined) for unit in self._quarantined[number]]
+        return Commits(execution.store, groups), quarantine
+
+    def _expected(self) -> int:
+        """Return the number of units, as far as it is known. Inputs that were not divided count by their size."""
+        if not self._divided:
+            return sum(-(-item.size // self._unit_bytes) or 1 for item in self._build.plan.inputs)
+        return self._units * len(self._volumes) // self._divided
+
+    def _tasks(self) -> Iterator[Task | None]:
+        """Yield tasks as long as there are any, and None while the next ones depend on running ones."""
+        while self._open:
+            each = self._units // self._divided if self._divided else _UNITS_IN_VOLUME
+            ahead = len(self._ready) + self._dividing * each
+            if self._undivided and ahead < _AHEAD * self._execution.engine.workers:
+                yield self._division_of(self._undivided.popleft())
+            elif self._ready:
+                volume, unit = self._ready.popleft()
+                own = {"unit": unit.as_dict(), "volume": volume.number, **self._own(unit)}
+                yield Task(run_unit_task, {**own, **self._common})
+            else:
+                yield None
+
+    def _division_of(self, volume: Volume) -> Task:
+        self._dividing += 1
+        own = {"inputs": [asdict(item) for item in volume.inputs], "gathered": volume.key if volume.done else ""}
+        return Task(divide_task, {"volume": volume.number, **own, **self._division})
+
+    def _own(self, unit: Unit) -> dict[str, Any]:
+        """Return the payload of a unit that is not shared: its deadline, and the file in which its worker names the
+        current record.
+        """
+        limit, guard = self._build.job.unit_seconds, self._build.job.guard
+        limit = guard.unit_wall_s(unit.end - unit.start) if limit is None else limit
+        return {"wall_s": limit, "footprint": f"{self._footprint}-{next(self._number)}"}
+
+    def _take(self, answer: TaskResult) -> None:
+        volume = self._volumes[answer.payload["volume"]]
+        if answer.result is None:
+            self._count_lost(answer.failures[-1])
+        else:
+            self._lost = 0
+        if "inputs" in answer.payload:
+            self._take_division(volume, answer)
+        else:
+            self._take_unit(volume, answer)
+        if not volume.left:
+            self._end(volume)
+
+    def _count_lost(self, last: Failure) -> None:
+        self._lost += last.kind in (UNREACHABLE, SERVER_DOWN)
+        if last.kind == CHANGED or self._lost >= max(LOST_IN_A_ROW, 2 * self._execution.engine.workers):
+            self._execution.end()
+            raise InputChanged(last.reason) if last.kind == CHANGED else InputUnreachable(last.reason)
+
+    def _take_division(self, volume: Volume, answer: TaskResult) -> None:
+        self._dividing -= 1
+        self._divided += 1
+        if answer.result is None and volume.done:
+            raise IntegrityError(answer.failures[-1].reason)
+        if answer.result is None:  # each input counts as a unit that was given up
+            whole = [Unit(one.name, one.path, one.identity, "", "", "", 0, one.size) for one in volume.inputs]
+            volume.units, volume.given_up = whole, dict.fromkeys(whole, answer.failures)
+            self._units += len(whole)
+            return
+        divided = divided_of(answer.result)
+        inputs = [one.item for one in divided]
+        self._build.plan.inputs[volume.first : volume.first + len(inputs)] = inputs
+        if volume.done:
+            facts = answer.result
+            volume.size, volume.digest = facts["units"], facts["digest"]
+            self._units += volume.size
+            self._execution.unit_done(facts["counts"], facts["seconds"], facts["units"])
+            return
+        columns = self._build.plan.columns
+        volume.units = [unit for one in divided for unit in one.units(columns)]
+        self._units += len(volume.units)
+        self._add(volume, volume.units)
+
+    def _add(self, volume: Volume, units: list[Unit]) -> None:
+        volume.left += len(units)
+        self._ready.extend((volume, unit) for unit in units)
+
+    def _take_unit(self, volume: Volume, answer: TaskResult) -> None:
+        volume.left -= 1
+        unit = Unit(**answer.payload["unit"])
+        if answer.result is None:
+            volume.given_up[unit] = answer.failures
+            return
+        facts = answer.result["facts"]
+        if answer.failures:  # these failures belong to this process, not to the commit of the unit
+            facts["failed_tries"] = by_class(answer.failures)
+        volume.lines[unit], volume.reached[unit] = as_line(answer.result), facts["reached"]
+        volume.marks[unit] = mark_of(answer.result["key"], [part["sha256"] for part in answer.result["parts"]])
+        self._execution.unit_done(facts["counts"], facts["seconds"])
+
+    def _end(self, volume: Volume) -> None:
+        """Gather the commits of a volume, once its units tile its inputs."""
+        if not volume.done:
+            again = volume.untiled()
+            if again:
+                self._add(volume, again)
+                return
+            if volume.given_up:
+                self._quarantined[volume.number] = [
+                    quarantined(unit, volume.given_up[unit]) for unit in volume.units if unit in volume.given_up
+                ]
+            key, lines = volume.close()
+            self._writing.append(self._writers.submit(_gather, self._execution.store, key, lines))
+            while self._writing[0].done() or len(self._writing) > 4 * WRITERS:
+                self._writing.popleft().result()
+                if not self._writing:
+                    break
+        self._open -= 1
 
 
-def _own(build: Build, unit: Unit) -> dict[str, Any]:
-    """Return the payload of a unit that is not shared: its deadline, and the file in which its worker names the current
-    record.
-    """
-    limit, guard = build.job.unit_seconds, build.job.guard
-    limit = guard.unit_wall_s(unit.end - unit.start) if limit is None else limit
-    return {"wall_s": limit, "footprint": str(build.execution.store.scratch().resolve())}
+def _gather(store: Store, key: str, lines: Sequence[bytes]) -> None:
+    """Gather commits. Like a task, try again if the store does not answer."""
+    for tries in range(1, POLICIES[OUTPUT].attempts + 1):
+        try:
+            return gather(store, key, lines)
+        except NoRoom:
+            raise
+        except OutputError:
+            if tries == POLICIES[OUTPUT].attempts:
+                raise
 
 
 def quarantined(unit: Unit, failures: tuple[Failure, ...]) -> dict[str, Any]:
@@ -82,33 +227,3 @@ def quarantined(unit: Unit, failures: tuple[Failure, ...]) -> dict[str, Any]:
         "attempts": by_class(failures),
         "reason": failures[-1].reason,
     }
-
-
-def untiled(units: list[Unit], done: dict[Unit, Commit]) -> set[Unit]:
-    """Return the units that do not start where the unit before them ended. Their start is inside a member.
-
-    Raises IntegrityError if the last unit of an archive did not reach the archive's end.
-    """
-    wrong = set()
-    for unit, after in zip(units, [*units[1:], None], strict=True):
-        if unit not in done:
-            continue
-        reached = done[unit].facts["reached"]
-        if after is not None and after.warc == unit.warc:
-            if reached != after.start:
-                wrong.add(after)
-        elif unit.layout == "members" and reached != unit.end:
-            short = f"{unit.warc} was read up to byte {reached} of {unit.end}."
-            raise IntegrityError(short, "Please report this file.")
-    return wrong
-
-
-def merge(units: list[Unit], false_starts: set[Unit]) -> list[Unit]:
-    """Return the units with each false start joined to the unit before it."""
-    merged: list[Unit] = []
-    for unit in units:
-        if unit in false_starts:
-            merged[-1] = replace(merged[-1], end=unit.end)
-        else:
-            merged.append(unit)
-    return merged

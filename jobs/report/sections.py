@@ -34,9 +34,8 @@ _TIMINGS = {
     "cpus": int,
     "argv": [str],
     "dedup": Maybe({str: {"tasks": int, "seconds": _SECONDS, "cpu": _SECONDS, "peak": int}}),
-    "units": Maybe(
-        [{"warc": str, "start": Maybe(int), "end": Maybe(int), "seconds": _SECONDS, "stages": Maybe({str: _SECONDS})}]
-    ),
+    "pass": Maybe({"units": int, "seconds": _SECONDS, "stages": {str: _SECONDS}}),
+    "slowest": Maybe([{"warc": str, "start": Maybe(int), "end": Maybe(int), "seconds": _SECONDS}]),
 }
 
 
@@ -243,21 +242,17 @@ def read_times(run: Run) -> Times | None:
         check_shape(found, _TIMINGS)
     except ValueError:
         return None
-    units = found.get("units") or []
-    stages = {table["name"]: 0.0 for table in run.info["recipe"]["stages"]}
-    for unit in units:
-        for name, seconds in (unit.get("stages") or {}).items():
-            stages[name] = stages.get(name, 0.0) + seconds
-    timed = [
-        unit for unit in units if None not in (unit.get("start"), unit.get("end"))
-    ]  # portions of a replay have no stages
+    sums = found.get("pass") or {"units": 0, "seconds": 0.0, "stages": {}}
+    stages = {table["name"]: 0.0 for table in run.info["recipe"]["stages"]} | sums["stages"]
+    # the portions of a replay are no units
+    timed = [unit for unit in found.get("slowest") or [] if None not in (unit.get("start"), unit.get("end"))]
     return Times(
         seconds=found["seconds"],
         host=found["host"],
         cpus=found["cpus"],
         command=" ".join(found["argv"]),
-        units=len(timed),
-        unit_seconds=sum(unit["seconds"] for unit in timed),
+        units=sums["units"] if timed else 0,
+        unit_seconds=sums["seconds"],
         slowest=sorted(timed, key=lambda unit: (-unit["seconds"], unit["warc"], unit["start"]))[:_SLOWEST],
         stages=[(name, seconds) for name, seconds in stages.items() if seconds],
         phases=list((found.get("dedup") or {}).items()),

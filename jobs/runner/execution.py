@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from corpus.errors import InputChanged, InputUnreachable, IntegrityError
 from corpus.storage.commits import Commit
 from corpus.storage.store import Store
-from jobs.runner.engine import Engine, Stop, run
+from jobs.runner.engine import Engine, Stop, Task, run
 from jobs.runner.progress import Progress
-from jobs.runner.retries import CHANGED, UNREACHABLE, Function, Payload
+from jobs.runner.retries import CHANGED, SERVER_DOWN, UNREACHABLE, Function, Payload
+from jobs.runner.state import State
+
+_ERRORS = {CHANGED: InputChanged, UNREACHABLE: InputUnreachable, SERVER_DOWN: InputUnreachable}
 
 
 class Stopped(Exception):
@@ -39,30 +43,70 @@ class Execution:
     stop: Stop
     progress: Progress
 
-    def phase(self, name: str, function: Function, payloads: Sequence[Payload], shown: str = "") -> list[Payload]:
+    @cached_property
+    def state(self) -> State:
+        """The state of the job, as a file."""
+        return State(self.store, self.progress)
+
+    def start(self, phase: str, units: int, brief: bool = False) -> None:
+        """Start a phase in the progress and in the state. A `brief` phase is not shown at its end."""
+        self.progress.start(phase, units, brief=brief)
+        self.state.start(phase, units)
+
+    def expect(self, units: int) -> None:
+        """Set the number of units of the phase, which was only an estimate."""
+        self.progress.expect(units)
+        self.state.expect(units)
+
+    def unit_done(self, counts: Mapping[str, Any] | None = None, seconds: float = 0.0, units: int = 1) -> None:
+        """Count finished units, their records, and their seconds."""
+        self.progress.unit_done(counts, units)
+        self.state.done(seconds, units)
+
+    def end(self) -> None:
+        """End a phase."""
+        self.progress.end()
+        self.state.write()
+
+    def phase(
+        self, name: str, function: Function, payloads: Iterable[Payload], shown: str = "", count: int | None = None
+    ) -> list[Payload]:
         """Run one function over all payloads and return the results in the order of the payloads. Progress has the name
-        `shown`, errors have `name`.
+        `shown`, errors have `name`. `count` is the number of payloads if they are made only when there is room.
 
         Raises Stopped, and InputChanged, InputUnreachable or IntegrityError if a task was given up.
         """
+        if count is None:
+            payloads = list(payloads)
+            count = len(payloads)
+        numbers: dict[int, int] = {}
+        """The number of each payload that is under way, by its identity."""
+
+        def tasks() -> Iterator[Task]:
+            for number, payload in enumerate(payloads):
+                numbers[id(payload)] = number
+                yield Task(function, payload)
+
         made: dict[int, Payload] = {}
-        self.progress.start(shown or name, len(payloads), brief=True)
-        for answer in run(self.engine, function, payloads, self.stop):
+        self.start(shown or name, count, brief=True)
+        for answer in run(self.engine, tasks(), self.stop):
             if answer.result is None:
-                self.progress.end()
+                self.end()
                 last = answer.failures[-1]
-                error = {CHANGED: InputChanged, UNREACHABLE: InputUnreachable}.get(last.kind, IntegrityError)
+                error = _ERRORS.get(last.kind, IntegrityError)
                 raise error(f"{name} failed: {last.reason}", "Remove the cause, and run the same command again.")
-            made[id(answer.payload)] = answer.result
-            self.progress.unit_done()
-        self.progress.end()
+            made[numbers.pop(id(answer.payload))] = answer.result
+            self.unit_done()
+        self.end()
         if self.stop.asked():
             raise Stopped
-        return [made[id(payload)] for payload in payloads]
+        return [made[number] for number in range(len(made))]
 
-    def commits(self, name: str, function: Function, payloads: Sequence[Payload]) -> list[Commit]:
+    def commits(
+        self, name: str, function: Function, payloads: Iterable[Payload], count: int | None = None
+    ) -> list[Commit]:
         """Run a phase whose tasks make commits, and return the commits."""
-        return [Commit.from_dict(result) for result in self.phase(name, function, payloads)]
+        return [Commit.from_dict(result) for result in self.phase(name, function, payloads, count=count)]
 
 
 @contextmanager

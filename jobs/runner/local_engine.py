@@ -11,8 +11,7 @@ import time
 from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import wait as wait_for
-from typing import Any
+from selectors import EVENT_READ, DefaultSelector
 
 from corpus.errors import CorpusError
 from corpus.sandbox.environment import python_path
@@ -36,10 +35,16 @@ class LocalEngine:
 
     def __init__(self, workers: int) -> None:
         self.workers = self.most_slots = workers
+        self.spread = False
         self.tally: dict[str, Counter[str]] = {}
         self._queue: deque[_LocalTask] = deque()
-        self._running: list[_LocalTask] = []
+        self._running: set[_LocalTask] = set()
+        self._free = workers
+        self._answers = DefaultSelector()
         self._idle: list[_Worker] = []
+
+    def now(self) -> float:
+        return time.monotonic()
 
     def submit(self, function: Function, payload: Payload, slots: int) -> _LocalTask:
         request = json.dumps([function.__module__, function.__name__, payload])
@@ -50,7 +55,7 @@ class LocalEngine:
 
     def _start(self) -> None:
         """Start waiting tasks in their order, as long as there are slots."""
-        while self._queue and self._queue[0].slots <= self.workers - sum(task.slots for task in self._running):
+        while self._queue and self._queue[0].slots <= self._free:
             try:
                 worker = self._idle.pop() if self._idle else _Worker()
             except OSError as error:
@@ -60,7 +65,9 @@ class LocalEngine:
                 raise CorpusError(what, "Allow this user more processes or memory.") from None
             task = self._queue.popleft()
             task.worker, task.started = worker, time.monotonic()
-            self._running.append(task)
+            self._running.add(task)
+            self._free -= task.slots
+            self._answers.register(worker.answers, EVENT_READ, task)
             worker.send(task.request)
 
     def withdraw(self) -> list[_LocalTask]:
@@ -68,19 +75,18 @@ class LocalEngine:
         self._queue.clear()
         return withdrawn
 
-    def wait(self, running: list[_LocalTask]) -> _LocalTask | None:
-        at_work: dict[Any, tuple[_LocalTask, _Worker]]
-        at_work = {task.worker.answers.fileno(): (task, task.worker) for task in running if task.worker}
-        ready = wait_for(list(at_work), timeout=1)
-        if not ready:
-            return None
-        task, worker = at_work[ready[0]]
-        task.answer = worker.answer()
-        if worker.alive:
-            self._idle.append(worker)
-        self._running.remove(task)
+    def wait(self, seconds: float) -> list[_LocalTask]:
+        ready: list[_LocalTask] = [key.data for key, _ in self._answers.select(seconds)]
+        for task in ready:
+            assert task.worker
+            self._answers.unregister(task.worker.answers)
+            task.answer = task.worker.answer()
+            if task.worker.alive:
+                self._idle.append(task.worker)
+            self._running.remove(task)
+            self._free += task.slots
         self._start()
-        return task
+        return ready
 
     def result(self, task: _LocalTask) -> Answer:
         assert task.answer is not None
@@ -92,6 +98,7 @@ class LocalEngine:
     def end(self, task: _LocalTask) -> None:
         if task.worker:
             task.worker.kill()
+            self._free += task.slots
             task.slots = 0  # other tasks continue, even if the process hangs in the kernel
             self._start()
 
@@ -104,6 +111,7 @@ class LocalEngine:
                 worker.kill()
         for worker in workers:
             worker.join()
+        self._answers.close()
 
 
 class _Worker:

@@ -41,6 +41,8 @@ class Progress:
         self._quiet = quiet
         self._console = Console(stderr=True)
         self._bar: Bar | None = None
+        self.counts = no_counts()
+        """The records of the phase."""
 
     def note(self, text: str) -> None:
         """Say something once, before any phase."""
@@ -57,7 +59,7 @@ class Progress:
         """
         self._phase, self._units, self._done, self._skipped, self._brief = phase, units, done, done, brief
         self._printed_at = -1
-        self._counts = no_counts()
+        self.counts = no_counts()
         self._started = self._printed = time.monotonic()
         if self._console.is_terminal and not self._quiet:
             # together with the facts of a pass, these take 78 of 80 columns
@@ -66,9 +68,15 @@ class Progress:
             self._task = self._bar.add_task(phase, total=units, completed=done, facts="")
             self._bar.start()
 
-    def unit_done(self, counts: Mapping[str, Any] | None = None) -> None:
-        self._done += 1
-        add_counts(self._counts, counts or {})
+    def expect(self, units: int) -> None:
+        """Set the number of units of the phase, which was only an estimate."""
+        if self._bar and units != self._units:
+            self._bar.update(self._task, total=units)
+        self._units = units
+
+    def unit_done(self, counts: Mapping[str, Any] | None = None, units: int = 1) -> None:
+        self._done += units
+        add_counts(self.counts, counts or {})
         if self._bar:
             self._bar.update(self._task, completed=self._done, facts=self._facts(brief=True))
         elif time.monotonic() - self._printed > _PLAIN_EVERY_S:
@@ -108,8 +116,8 @@ class Progress:
 
     def _facts(self, start: str = "", brief: bool = False) -> str:
         """Return the counts of the phase. A later phase may still drop what is kept so far."""
-        if not self._counts["in"]:
+        if not self.counts["in"]:
             return ""
-        rate = self._counts["in"] / max(time.monotonic() - self._started, 1e-3)
-        dropped = "" if brief else f", {total(self._counts['dropped']):,} dropped"
-        return f"{start}{rate:,.0f} records/s, {self._counts['kept']:,} kept so far{dropped}"
+        rate = self.counts["in"] / max(time.monotonic() - self._started, 1e-3)
+        dropped = "" if brief else f", {total(self.counts['dropped']):,} dropped"
+        return f"{start}{rate:,.0f} records/s, {self.counts['kept']:,} kept so far{dropped}"

@@ -12,7 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
-from corpus.errors import CorpusError, InputChanged, InputUnreachable, NoRoom, OutputError, no_room, traced
+from corpus.errors import (
+    CorpusError,
+    InputChanged,
+    InputUnreachable,
+    NoRoom,
+    OutputError,
+    ServerDown,
+    no_room,
+    traced,
+)
 from corpus.sandbox.guard import Overdue, WorkerError
 from jobs.runner.nodes import sees_mark
 
@@ -56,6 +65,7 @@ NODE_LOST = "node lost"
 DEADLINE = "deadline"
 CHANGED = "input changed"
 UNREACHABLE = "input unreachable"
+SERVER_DOWN = "server down"
 OUTPUT = "output"
 """A failure that ends the run after the last attempt, because other results can't be written either."""
 
@@ -67,6 +77,7 @@ POLICIES = {
     DEADLINE: RetryPolicy(2),
     CHANGED: RetryPolicy(1),  # the input stays changed
     UNREACHABLE: RetryPolicy(1),  # the client already tried many times
+    SERVER_DOWN: RetryPolicy(3, 10.0),  # each try takes the client 5 minutes, so 15 minutes are waited for
     OUTPUT: RetryPolicy(5, 2.0),  # a node may lack a mount or credentials that other nodes have
 }
 
@@ -88,15 +99,18 @@ class Failure:
 
 @dataclass(frozen=True)
 class PendingTask:
-    """A payload with its failed attempts so far.
+    """A function and a payload, with the failed attempts so far.
 
     The task must not start before the time `ready`, and takes `slots` slots.
     """
 
+    function: Function
     payload: Payload
     failures: tuple[Failure, ...] = ()
     ready: float = 0.0
     slots: int = 1
+    second: bool = False
+    """True for a second attempt beside a first one."""
 
     @property
     def wall_s(self) -> float:
@@ -115,7 +129,13 @@ class PendingTask:
         if failure.kind == MEMORY:
             slots = most_slots if times == policy.attempts - 1 else min(2 * slots, most_slots)
         wait = min(policy.wait_s * 2 ** (times - 1), _LONGEST_WAIT_S)
-        return replace(self, failures=failures, ready=now + wait, slots=slots)
+        return replace(self, failures=failures, ready=now + wait, slots=slots, second=False)
+
+    @property
+    def sent(self) -> Payload:
+        """The payload for the engine. A second attempt beside a first one has a footprint of its own."""
+        footprint = self.payload.get("footprint") if self.second else ""
+        return {**self.payload, "footprint": f"{footprint}-2"} if footprint else self.payload
 
     @property
     def given_up(self) -> bool:
@@ -133,6 +153,11 @@ def last_place(failures: tuple[Failure, ...]) -> tuple[int, int] | None:
     return next((one.place for one in reversed(failures) if one.place is not None), None)
 
 
+_KINDS: dict[type[CorpusError], str] = {
+    InputChanged: CHANGED,
+    InputUnreachable: UNREACHABLE,
+    ServerDown: SERVER_DOWN,
+}
 _OUT_OF_MEMORY: Answer = {"error": "there was no memory for more", "kind": MEMORY}
 
 
@@ -151,8 +176,12 @@ def answer_of(function: Function, payload: Payload, mark: Sequence[str] = ()) ->
     except OutputError as error:
         return {"error": error.what, "todo": error.todo, "kind": NO_ROOM if isinstance(error, NoRoom) else OUTPUT}
     except CorpusError as error:
-        unreachable = UNREACHABLE if isinstance(error, InputUnreachable) else USER_ERROR
-        return {"error": str(error), "kind": CHANGED if isinstance(error, InputChanged) else unreachable}
+        kinds: dict[type[CorpusError], str] = {
+            InputChanged: CHANGED,
+            InputUnreachable: UNREACHABLE,
+            ServerDown: SERVER_DOWN,
+        }
+        return {"error": str(error), "kind": kinds.get(type(error), USER_ERROR)}
     except MemoryError:
         return _OUT_OF_MEMORY
     except Exception as error:

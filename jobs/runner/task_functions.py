@@ -24,7 +24,7 @@ from corpus.sandbox.unit import Unit, UnitOptions
 from corpus.storage.commits import Commit
 from corpus.storage.store import open_store
 from corpus.tables.ledger import corpus_schema, ledger_schema
-from corpus.tables.pack import PackTask, pack_part
+from corpus.tables.pack import PackTask, choose_samples, pack_part
 from corpus.tables.samples import SAMPLES_SCHEMA
 from corpus.tables.takedown import TAKEDOWN_FILE, takedown_of
 from corpus.tables.verdicts import VerdictBox
@@ -82,14 +82,21 @@ def _page_reader(payload: dict[str, Any], archive: dict[str, Any] | None) -> Pag
 
 def pack_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Write and commit one output file."""
-    task = PackTask.from_dict({name: payload[name] for name in PackTask.__dataclass_fields__})
+    store = open_store(payload["store"])
+    task = PackTask.from_stored(store, payload)
     columns = {name: {"int": int, "float": float, "str": str}[kind] for name, kind in payload["columns"].items()}
     schemas = {
         "corpus": corpus_schema(payload["documents"]),
         "ledger": ledger_schema(columns),
         "samples": SAMPLES_SCHEMA,
     }
-    return pack_part(open_store(payload["store"]), task, schemas.get(task.kind)).as_dict()
+    return pack_part(store, task, schemas.get(task.kind)).as_dict()
+
+
+def choose_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Choose and commit the units that give samples."""
+    store = open_store(payload["store"])
+    return choose_samples(store, PackTask.from_stored(store, payload)).as_dict()
 
 
 def compare_task(payload: dict[str, Any]) -> dict[str, Any]:

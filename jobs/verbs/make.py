@@ -21,7 +21,8 @@ from corpus.sandbox.unit import Unit
 from corpus.storage.store import Location
 from filters import load_recipe
 from jobs.build.build import build
-from jobs.build.plan import Job, Plan, make_plan, make_units
+from jobs.build.inputs import plan_all
+from jobs.build.plan import Job, Plan, make_plan, unit_size
 from jobs.build.robots import index_robots, robots_setting
 from jobs.runner.execution import JobResult
 from jobs.runner.progress import Progress
@@ -109,7 +110,7 @@ def build_command(
     )  # fmt: skip
     if dry_run:
         plan = make_plan(job)
-        _show_plan(plan, make_units(job, plan), job, as_json)
+        _show_plan(plan, plan_all(plan.inputs, unit_size(job, plan), plan.columns), job, as_json)
         return
     result = build(job, lambda: where.engine(out), Progress())
     if result.already_done:

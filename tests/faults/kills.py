@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from signal import SIGKILL
 
+from jobs.build.units import WRITERS
 from tests.jobs.build.test_build import tree
 from tests.processes import command_line, descendants
 from tests.waiting import wait_until
@@ -218,7 +219,7 @@ class Story:
         if code:
             self.kills += 1
             open_now = under_way(lines)
-            assert open_now <= self.work.workers
+            assert open_now <= self.work.workers + WRITERS
             self.allowed += open_now
         return bool(code)
 

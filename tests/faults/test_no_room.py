@@ -16,6 +16,7 @@ import corpus.storage.store
 from corpus.errors import NoRoom
 from corpus.run import open_run
 from corpus.storage.commits import check_part, read_commit
+from corpus.storage.gathered import FOLDER, gathered
 from corpus.storage.store import LocalStore
 from jobs.build.build import build
 from jobs.build.plan import Job
@@ -67,9 +68,8 @@ def assert_nothing_half_written(out: Path) -> None:
     """Assert that every file that a commit names is whole, and that no scratch file is left."""
     store = LocalStore(out)
     for key in store.keys(".work/commits"):
-        done = read_commit(store, key)
-        assert done is not None
-        for part in done.parts:
+        done = gathered(store, key) if key.startswith(FOLDER) else [read_commit(store, key)]
+        for part in (part for one in done for part in one.parts):
             if store.path(part.key).exists() and not part.key.endswith(".boxes"):
                 check_part(store, part)
     assert not (out / ".work" / "tmp").exists()

@@ -1,15 +1,19 @@
-"""A run that has not ended: what its commits say so far."""
+"""A run that has not ended: what its state says so far."""
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
 from corpus.errors import InputError
 from corpus.run import open_run
 from corpus.storage.store import open_store
+from corpus.tables.ledger import add_counts
 from jobs.browse.desk import Given, Served
 from jobs.browse.under_way import UnderWay
+from jobs.runner.progress import Progress
+from jobs.runner.state import State
 from jobs.verbs.serving import is_run
 from tests.browsers import Opened
 from tests.commands import run_command
@@ -49,29 +53,47 @@ def test_all_units_done(begun, stopped):
     assert state["failed"] == {}
 
 
-def test_commits_are_counted_as_they_come(stopped):
-    commits = sorted((stopped / ".work/commits/pass").iterdir())
-    aside = [(path, path.read_bytes()) for path in commits]
-    for path in commits:
-        path.unlink()
+def test_the_state_is_read_anew_each_time(stopped):
+    file = stopped / ".work/state.json"
+    state = json.loads(file.read_text())
+    file.unlink()
     run = UnderWay(open_store(stopped))
     assert (run.state()["done"], run.state()["records"]) == (0, 0)
-    for number, (path, data) in enumerate(aside, 1):
-        path.write_bytes(data)
-        assert run.state()["done"] == number
-    first = json.loads(aside[0][1])["about"]["counts"]
-    first["failed"] = {"timeout": 2}
-    path, data = aside[0][0], json.loads(aside[0][1])
-    data["about"]["counts"] = first
-    path.write_text(json.dumps(data))
-    assert UnderWay(open_store(stopped)).state()["failed"] == {"timeout": 2}
+    state["phases"], state["records"]["failed"] = {"pass": [1, 2]}, {"timeout": 2}
+    file.write_text(json.dumps(state))
+    assert (run.state()["done"], run.state()["units"], run.state()["failed"]) == (1, 2, {"timeout": 2})
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"parts": [], "about": {"counts": {"in": "x"}, "seconds": 1}}'])
-def test_a_commit_that_is_damaged_is_left_out(stopped, data):
-    damaged, _ = (stopped / ".work/commits/pass").iterdir()
-    damaged.write_bytes(data)
-    assert UnderWay(open_store(stopped)).state()["done"] == 1
+@pytest.mark.parametrize("data", ["", "{", "[]", '{"phases": {"pass": [1]}, "records": {"in": "x"}, "seconds": 1}'])
+def test_a_state_that_is_damaged_says_nothing(stopped, data):
+    (stopped / ".work/state.json").write_text(data)
+    assert UnderWay(open_store(stopped)).state()["done"] == 0
+
+
+def test_a_state_is_small_and_written_in_time(stopped, monkeypatch):
+    """Not at every unit, but every five seconds, and at the end of a phase."""
+    clock = [0.0]
+    monkeypatch.setattr("jobs.runner.state.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    written = []
+    progress = Progress(quiet=True)
+    state = State(SimpleNamespace(replace=lambda key, data: written.append(json.loads(data))), progress)
+    state.start("pass", 100_000)
+    for _ in range(100_000):
+        clock[0] += 0.001
+        add_counts(progress.counts, {"in": 2, "dropped": {"url": {"domain": 1}}})
+        state.done(0.5, 1)
+    state.write()
+    assert len(written) in range(19, 22)
+    assert written[-1]["phases"] == {"pass": [100_000, 100_000]}
+    assert written[-1]["records"]["in"] == 200_000
+    assert max(len(json.dumps(one)) for one in written) < 1000
+
+
+def test_a_state_that_can_not_be_written_fails_nothing(tmp_path):
+    state = State(open_store(tmp_path / "nowhere"), Progress(quiet=True))
+    (tmp_path / "nowhere").write_text("a file")
+    state.start("pass", 1)
+    state.write()
 
 
 def test_the_server_shows_it_until_it_ends(begun, stopped):

@@ -558,7 +558,7 @@ def test_a_finished_run_minds_no_other_times_or_places_of_equal_bytes(own, tmp_p
     for told in ("no JSON", "[]", "{}", '{"seen": [1]}', '{"seen": [{"warc": "large.warc.gz", "start": "x"}]}'):
         (own / "out" / "timings.json").write_text(told)
         assert build_quietly(job([tmp_path / "large.warc.gz"], own / "out")).already_done
-    timings["seen"][-1]["end"] = 1 << 60  # reading ends with the file
+    timings["seen"][-1]["ends"][-1] = 1 << 60  # reading ends with the file
     (own / "out" / "timings.json").write_text(json.dumps(timings))
     assert build_quietly(job([tmp_path / "large.warc.gz"], own / "out")).already_done
 

@@ -492,13 +492,14 @@ def test_changes_to_a_named_recipe(tmp_path):
 def test_times_are_optional(tmp_path):
     folder = write_run(tmp_path / "run", pages(10))
     assert "timings.json is not there" in report(folder).text_content()
-    units = [
-        {"warc": "w.warc.gz", "start": 0, "end": 9, "seconds": 2.5, "stages": {"door": 0.5, "last": 100.0}},
-        {"warc": "w.warc.gz", "start": 9, "end": 99, "seconds": 7.5, "stages": {"door": 0.25, "last": 44.0}},
+    sums = {"units": 2, "seconds": 10.0, "stages": {"door": 0.75, "last": 144.0}}
+    slowest = [
+        {"warc": "w.warc.gz", "start": 0, "end": 9, "seconds": 2.5},
+        {"warc": "w.warc.gz", "start": 9, "end": 99, "seconds": 7.5},
     ]
     phases = {"bands": {"tasks": 3, "seconds": 2.0, "cpu": 1.0, "peak": 5_000_000}}
     times = {"seconds": 12.25, "host": "<b>host</b>", "argv": ["corpus", "build"], "cpus": 2}
-    (folder / "timings.json").write_text(json.dumps({**times, "dedup": phases, "units": units}))
+    (folder / "timings.json").write_text(json.dumps({**times, "dedup": phases, "pass": sums, "slowest": slowest}))
     html = report(folder)
     text = " ".join(html.get_element_by_id("time").text_content().split())
     assert "12.2 s on <b>host</b> with 2 cores" in text

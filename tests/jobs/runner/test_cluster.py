@@ -116,7 +116,7 @@ import sys
 import ray
 
 from corpus.errors import OutputError
-from jobs.runner.engine import Stop, run
+from jobs.runner.engine import Stop, Task, run
 from jobs.runner.ray_engine import RayEngine
 
 def write(payload):
@@ -127,7 +127,7 @@ def write(payload):
 engine = RayEngine(None, sys.argv[1])
 ill = next(node["NodeID"] for node in ray.nodes() if node["Resources"].get("CPU"))
 with Stop() as stop:
-    done = list(run(engine, write, [{"ill": ill}] * 20, stop))
+    done = list(run(engine, [Task(write, {"ill": ill})] * 20, stop))
 engine.close()
 assert all(one.result is not None for one in done), engine.tally
 assert engine.tally, "the node was never asked"

@@ -10,7 +10,7 @@ import signal
 import pytest
 
 from corpus.errors import CorpusError
-from jobs.runner.engine import AtOnce, Stop, run
+from jobs.runner.engine import AtOnce, Stop, Task, run
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.retries import CRASH, DEADLINE, MEMORY, POLICIES, RetryPolicy, by_class
 from tests.jobs.runner.acts import act
@@ -48,7 +48,7 @@ def test_each_stop_signal_says_what_happens(capsys):
 
 def play(engine, *payloads):
     with Stop() as stop:
-        return list(run(engine, act, payloads, stop))
+        return list(run(engine, (Task(act, payload) for payload in payloads), stop))
 
 
 def test_processes_are_kept_from_task_to_task(engine) -> None:
@@ -97,13 +97,13 @@ def test_what_a_library_prints_is_no_answer(engine) -> None:
 def test_a_task_with_more_slots_waits_for_them_and_is_not_overtaken(engine, fifo) -> None:
     narrow, wide, last = engine.submit(act, {"waits": fifo}, 1), engine.submit(act, {}, 2), engine.submit(act, {}, 1)
     assert engine.running_s(narrow) > 0
-    assert engine.wait([narrow, wide, last]) is None
+    assert engine.wait(0.1) == []
     assert engine.running_s(wide) == engine.running_s(last) == 0
     with open(fifo, "w"):
         pass
     order = [narrow, wide, last]
     while order:
-        if done := engine.wait(order):
+        for done in engine.wait(1):
             assert done is order.pop(0)
 
 
@@ -113,21 +113,21 @@ def test_after_a_stop_signal_only_the_tasks_at_work_are_finished(tmp_path, worke
     for fifo in fifos:
         os.mkfifo(fifo)
     with contextlib.closing(LocalEngine(workers)) as engine:
-        wait = engine.wait
+        wait, waiting = engine.wait, [*fifos]
 
-        def stopped(running):
+        def stopped(seconds):
             if not stop.asked():
                 signal.raise_signal(signal.SIGINT)
-                return None  # the tasks work on for a second
-            if len(running) == workers:
-                for fifo in fifos:
-                    with open(fifo, "w"):
-                        pass
-            return wait(running)
+                return []  # the tasks work on for a second
+            for fifo in [*waiting]:
+                with open(fifo, "w"):
+                    waiting.remove(fifo)
+            return wait(seconds)
 
         monkeypatch.setattr(engine, "wait", stopped)
         with Stop() as stop:
-            done = list(run(engine, act, [*({"waits": fifo} for fifo in fifos), *[{}] * 5], stop))
+            payloads = [*({"waits": fifo} for fifo in fifos), *[{}] * 5]
+            done = list(run(engine, (Task(act, payload) for payload in payloads), stop))
         assert sorted(one.payload.get("waits", "") for one in done) == fifos
         monkeypatch.undo()
         assert len(play(engine, {})) == 1  # the engine goes on
@@ -161,10 +161,9 @@ def test_no_process_can_be_started(engine, fifo, monkeypatch) -> None:
         second = engine.submit(act, {}, 1)
         with open(fifo, "w"):
             pass
-        running = [first, second]
+        running = {first, second}
         while running:
-            if done := engine.wait(running):
-                running.remove(done)
+            running -= {*engine.wait(1)}
         assert first.answer["ok"]["pid"] == second.answer["ok"]["pid"]
         other = LocalEngine(1)
         with pytest.raises(CorpusError, match="No process can be started: Resource temporarily unavailable"):

@@ -1,0 +1,277 @@
+"""What the driver of a whole crawl takes: CPU per unit, memory, the first task, a continued run, the books.
+
+    python -m benchmarks.scale [--largest 1000000] [--workers 1000] [--save]
+
+The driver's code is the real one, from the list of a crawl to the last commit of the pass. The workers are simulated
+(`benchmarks.simulated`), and so are the units: 32 for an archive, each with a commit like that of the default recipe.
+Each size runs in processes of its own: one that is killed when half of the units are done, and one that continues. CPU
+is that of the whole process without the simulation, and memory is the kernel's own peak (VmHWM).
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jobs.build.build as driver
+from benchmarks.machine import machine_line
+from benchmarks.quoted import FIGURES
+from benchmarks.simulated import Simulated
+from corpus.digests import digest
+from corpus.net.remote import FETCH_BYTES
+from corpus.storage.commits import Commit
+from corpus.storage.gathered import digest_of
+from corpus.storage.store import LocalStore
+from corpus.tables.ledger import add_counts, no_counts
+from corpus.warc.plan import plan
+from corpus.warc.source import BLOCK_BYTES, digest_of_samples
+from filters import load_recipe
+from jobs.browse.under_way import UnderWay
+from jobs.build.plan import Build, Job
+from jobs.build.volumes import MOST
+from jobs.runner.execution import JobResult
+from jobs.runner.progress import Progress
+from jobs.runner.retries import Answer, Function, Payload
+from jobs.sample.crawl import write_sample
+
+CRAWL = "CC-MAIN-2026-43"
+UNITS = 32
+UNIT_BYTES = 32 << 20
+UNIT_S, ARCHIVE_S = 60.0, 1.0
+"""The simulated seconds for a unit, and for the division of an archive."""
+
+
+class MadeUnits:
+    """Tasks that give what real ones would, without reading anything. Half-way, the process may end at once."""
+
+    def __init__(self, kill_after: int = 0) -> None:
+        self.kill_after, self.done = kill_after, 0
+        rules = {f"stage{n}": {f"rule{m}": n * m + 1 for m in range(3)} for n in range(9)}
+        self._counts = {"in": 830, "kept": 61, "dropped": rules, "failed": {"timeout": 1}, "skipped": {}}
+        self._stages = {f"stage{n}": 0.123 for n in range(12)}
+
+    def seconds(self, function: Function, payload: Payload, now: float) -> float:
+        return UNIT_S if "unit" in payload else ARCHIVE_S * len(payload["inputs"])
+
+    def answer(self, function: Function, payload: Payload, now: float) -> Answer:
+        if "inputs" in payload:
+            return {"ok": self._divided(payload)}
+        if self.done == self.kill_after > 0:
+            report()
+            os.kill(os.getpid(), 9)
+        self.done += 1
+        return {"ok": self._commit(payload)}
+
+    def _divided(self, payload: Payload) -> dict[str, Any]:
+        items = [
+            item | {"size": UNITS * UNIT_BYTES, "identity": digest(item["name"])[:32], "tag": f"{UNITS * UNIT_BYTES} x"}
+            for item in payload["inputs"]
+        ]
+        if payload["gathered"]:
+            units = UNITS * len(items)
+            return {"inputs": items, "units": units, "digest": "", "counts": self._counts, "seconds": UNIT_S * units}
+        ranges = [[n * UNIT_BYTES, (n + 1) * UNIT_BYTES] for n in range(UNITS)]
+        return {"inputs": items, "divided": [[["members", "gzip", "warc"], ranges]] * len(items)}
+
+    def _commit(self, payload: Payload) -> dict[str, Any]:
+        unit = payload["unit"]
+        content = {key: value for key, value in unit.items() if key not in ("path", "tag")}
+        name = f"{hash(unit['warc']) & 0xFFFFFFFF:032x}{unit['start']:032x}"
+        parts = [
+            {"kind": kind, "key": f".work/parts/{kind}/{name[:32]}.arrow", "rows": 830, "bytes": 99_999, "sha256": name}
+            for kind in ("corpus", "ledger", "minhash", "samples")
+        ]
+        seen = {"warc": unit["warc"], "start": unit["start"], "ends": [unit["end"]], "location": unit["path"]}
+        facts = {
+            "unit": content, "counts": self._counts, "other_records": {"request": 830, "metadata": 830},
+            "exceptions": [], "seconds": UNIT_S, "stages": self._stages, "reached": unit["end"],
+            "seen": {**seen, "stamp": unit["tag"], "sha256": ""},
+        }  # fmt: skip
+        return {"key": f".work/commits/pass/{name[:32]}.json", "parts": parts, "facts": facts}
+
+
+_started, _cpu = time.monotonic(), time.process_time()
+_engine: Simulated
+
+
+def end_of_pass(run: Build, commits: Sequence[Commit], given_up: list[dict[str, Any]]) -> JobResult:
+    """What a build does with all commits, before it compares documents."""
+    counts, passed = no_counts(), time.process_time()
+    digest_of(commits)
+    for one in commits:
+        add_counts(counts, one.facts["counts"])
+    read = time.process_time() - passed
+    return JobResult(0, {"units": len(commits), "records": counts["in"], "read": read})
+
+
+def report(**more: Any) -> None:
+    """Print what this process has taken so far."""
+    status = dict(line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":\t" in line)
+    names = {"divide_task": "first_task", "run_unit_task": "first_unit"}
+    first = {names[name]: round(at - _started, 2) for name, at in _engine.first.items()}
+    cpu = time.process_time() - _cpu - _engine.cpu
+    figures = {"cpu": round(cpu, 3), "peak": int(status["VmHWM"].split()[0]) << 10, "held": _engine.most_held}
+    print(json.dumps({**figures, **first, "seconds": round(time.monotonic() - _started, 2), **more}), flush=True)
+
+
+def one(folder: Path, workers: int, kill_after: int) -> None:
+    """Run the driver in this process, and print what it took."""
+    global _engine
+    _engine = Simulated(workers, MadeUnits(kill_after))
+    driver.complete = end_of_pass
+    job = Job(
+        load_recipe("default"), [CRAWL], folder / "out", UNIT_BYTES, workers, limit=10**6, base=str(folder / "crawl")
+    )
+    done = driver.build(job, lambda: _engine, Progress(quiet=True))
+    assert done.info is not None
+    passed = time.monotonic()
+    state = UnderWay(LocalStore(folder / "out")).state()
+    report(read=done.info["read"], status=round(time.monotonic() - passed, 3), done=state["done"])
+
+
+def made_crawl(folder: Path, archives: int) -> None:
+    """The list of a crawl. The archives that the driver looks up are there, and they are small."""
+    paths = [f"crawl-data/{CRAWL}/segments/{n // 900}/warc/{CRAWL}-{n:06d}.warc.gz" for n in range(archives)]
+    listed = folder / "crawl" / "crawl-data" / CRAWL / "warc.paths.gz"
+    listed.parent.mkdir(parents=True)
+    listed.write_bytes(gzip.compress("".join(f"{path}\n" for path in paths).encode()))
+    write_sample(folder / "sample.warc.gz", pages=50)
+    for path in paths[:64]:
+        (folder / "crawl" / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "sample.warc.gz", folder / "crawl" / path)
+
+
+def measure(units: int, workers: int) -> dict[str, Any]:
+    """Run the driver for so many units, killed half-way and continued. Return the figures of both processes."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        made_crawl(folder, -(-units // UNITS))
+        command = [sys.executable, "-m", "benchmarks.scale", "--one", name, "--workers", str(workers)]
+        found = [
+            json.loads(subprocess.run([*command, *more], stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+            for more in (["--kill-after", str(units // 2)], [])
+        ]
+        books = sum(path.stat().st_size for path in (folder / "out").rglob("*") if path.is_file())
+        files = sum(path.is_file() for path in (folder / "out").rglob("*"))
+    return {"units": units, "workers": workers, "first": found[0], "second": found[1], "books": books, "files": files}
+
+
+class Repeated:
+    """An archive of any size: another one, over and over. It counts what is read of it."""
+
+    name = "made.warc.gz"
+
+    def __init__(self, archive: bytes, size: int) -> None:
+        self._archive, self.size = archive, size // len(archive) * len(archive)
+        self.requests = self.bytes = 0
+
+    def read(self, offset: int, length: int) -> bytes:
+        length = max(0, min(length, self.size - offset))
+        self.requests, self.bytes = self.requests + 1, self.bytes + length
+        start = offset % len(self._archive)
+        return (self._archive * (2 + length // len(self._archive)))[start : start + length]
+
+
+ARCHIVES, PAGES, ARCHIVE_BYTES = 90_000, 2_400_000_000, 1 << 30
+"""A crawl."""
+
+
+def crawl(ms_per_unit: float) -> list[str]:
+    """What a whole crawl takes, from what was measured of its parts."""
+    with tempfile.TemporaryDirectory() as name:
+        write_sample(Path(name) / "sample.warc.gz", pages=400)
+        archive = (Path(name) / "sample.warc.gz").read_bytes()
+    looked, divided = Repeated(archive, ARCHIVE_BYTES), Repeated(archive, ARCHIVE_BYTES)
+    digest_of_samples(looked)
+    units = len(plan(divided, UNIT_BYTES).ranges)
+    fetched = -(-UNIT_BYTES // FETCH_BYTES) + 1  # the first ones are smaller
+    stored = 4 + 1 + 1 + 1  # four parts, the commit, and a look for one before and after
+    requests = looked.requests + divided.requests + units * (fetched + stored) + 4 * MOST / ARCHIVES
+    extra = (looked.bytes + divided.bytes + units * BLOCK_BYTES) / ARCHIVE_BYTES
+    speeds = (FIGURES / "vs_datatrove.txt").read_text().splitlines()
+    hours = {}
+    for who in ("ours", "datatrove"):
+        row = next(line for line in speeds if re.match(rf"  {who} .*\(", line))
+        to_pii, whole = (float(found) for found in re.findall(r"([\d.]+) \(", row)[2:4])
+        start_s = 1360 / whole - 1360 / to_pii
+        starts = ARCHIVES if who == "datatrove" else 1000
+        hours[who] = (PAGES / to_pii / 3600, starts * start_s / 3600, start_s)
+    driver = ms_per_unit * units * ARCHIVES / 3.6e6
+    ours, theirs = hours["ours"], hours["datatrove"]
+    return [
+        "",
+        f"A crawl of {ARCHIVES:,} archives of 1 GiB and {PAGES:,} pages like those of mixed-00000.warc.gz, pass alone:",
+        f"  an archive: {units} units, {looked.requests} requests to look it up, {divided.requests} to divide it, "
+        f"{requests:.0f} in all; {100 * extra:.1f}% of its bytes are read twice",
+        f"  all: {units * ARCHIVES:,} units, {requests * ARCHIVES / 1e6:.0f} million requests, "
+        f"{ARCHIVES * ARCHIVE_BYTES * (1 + extra) / 1e12:.0f} TB read",
+        f"  driver: {driver:.2f} hours of one core",
+        f"  ours, 1,000 workers: {ours[0]:,.0f} core-hours and {ours[1]:,.1f} for the start of workers "
+        f"({ours[2]:.1f} s each), {sum(ours[:2]) / 1000:.1f} hours by the clock",
+        f"  datatrove, a rank for each archive, 1,000 at a time: {theirs[0]:,.0f} core-hours and {theirs[1]:,.1f} for "
+        f"the start of ranks ({theirs[2]:.1f} s each), {sum(theirs[:2]) / 1000:.1f} hours by the clock",
+        f"  work that a kill costs at most: ours {ours[0] / units / ARCHIVES * 3600:.0f} s of a core, "
+        f"datatrove {theirs[0] / ARCHIVES * 3600:.0f} s",
+    ]
+
+
+HEAD = "  units workers   pass/unit  read/unit  peak MB first task first unit continued   state   books MB  files"
+
+
+def ms_of_pass(found: dict[str, Any]) -> float:
+    """The CPU time of the pass for each unit, in milliseconds."""
+    return 1000 * (found["first"]["cpu"] + found["second"]["cpu"] - found["second"]["read"]) / int(found["units"])
+
+
+def line(found: dict[str, Any]) -> str:
+    half, whole = found["first"], found["second"]
+    peak = max(half["peak"], whole["peak"]) >> 20
+    return (
+        f"{found['units']:7d} {found['workers']:7d} {ms_of_pass(found):8.3f} ms "
+        f"{1000 * whole['read'] / found['units']:7.3f} ms {peak:8d} {half['first_task']:8.1f} s "
+        f"{half['first_unit']:8.1f} s {whole['first_unit']:7.1f} s {whole['status']:5.2f} s "
+        f"{found['books'] / 1e6:10.1f} {found['files']:6d}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--largest", type=int, default=10**6)
+    parser.add_argument("--workers", type=int, action="append")
+    parser.add_argument("--save", action="store_true", help="Save the curves for docs/scale.md.")
+    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--kill-after", type=int, default=0, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        one(given.one, given.workers[0], given.kill_after)
+        return
+    said = [machine_line(), HEAD]
+    print("\n".join(said), flush=True)
+    sizes = [size for size in (10**3, 10**4, 10**5, 10**6, 3 * 10**6) if size <= given.largest]
+    ms_per_unit = 0.0
+    for workers in given.workers or [10_000, 1000]:
+        for size in sizes:
+            found = measure(size, workers)
+            ms_per_unit = ms_of_pass(found)
+            said.append(line(found))
+            print(said[-1], flush=True)
+    derived = crawl(ms_per_unit)
+    print("\n".join(derived), flush=True)
+    said += derived
+    if given.save:
+        (FIGURES / "scale.txt").write_text("\n".join(said) + "\n")
+
+
+if __name__ == "__main__":
+    main()
