@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ ASKED = 200
 GREEDY = Sampling(96, 0.0)
 SUMS = (12_000, 1)
 """Problems and epochs."""
+ROUNDS = 5
+"""Rounds of sampling."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,7 @@ def gaming(given: Given) -> Figures:
 
 
 def sampling(given: Given) -> Figures:
-    """How many times faster 64 prompts are at once than one by one, in CPU seconds.
+    """How many times faster 64 prompts are at once than one by one, in CPU seconds: medians of rounds.
 
     Both ways take turns, because a busy neighbour slows the large products down more than the small ones.
     """
@@ -162,17 +165,16 @@ def sampling(given: Given) -> Figures:
     speaker = Speaker(base.model, ChatFormat(base.tokenizer), {}, trained=False)
     prompts = [prompt for _, prompt in zip(range(64), prompts_of(given.run)(0, False), strict=False)]
     settings = Sampling(64, 1.0, None)
-    speaker.answers(prompts, settings)  # the first draws of a process take longer
-    at_once = alone = 0.0
-    for first, some in in_groups(prompts, 8):
+
+    def took(size: int) -> float:
         started = time.process_time()
-        speaker.answers(prompts, settings)
-        at_once += (time.process_time() - started) / 8
-        started = time.process_time()
-        for number, prompt in enumerate(some, first):
-            speaker.answers([prompt], settings, [number])
-        alone += time.process_time() - started
-    return {"times faster": alone / at_once}
+        for first, some in in_groups(prompts, size):
+            speaker.answers(some, settings, range(first, first + len(some)))
+        return time.process_time() - started
+
+    took(64)  # the first draws of a process take longer
+    at_once, alone = zip(*((took(64), took(1)) for _ in range(ROUNDS)), strict=True)
+    return {"times faster": statistics.median(alone) / statistics.median(at_once)}
 
 
 LESSONS = ("tools", "spelling", "recall")
@@ -295,10 +297,11 @@ ROWS: dict[str, Callable[[Given], Figures]] = {
 }
 
 
-def base_line(base: Path) -> str:
+def base_line(base: Path, rows: Iterable[str]) -> str:
+    """The line that tells from which base the next rows come."""
     state = Continuer(base).state
     sizes = "depth {depth}, width {width}, window {window}, {vocab_size:,} ids".format(**state["shape"])
-    return f"base: {sizes}, {state['tokens'] / 1e6:.1f} million tokens of real pages"
+    return f"base of {', '.join(rows)}: {sizes}, {state['tokens'] / 1e6:.1f} million tokens of real pages"
 
 
 def lines(name: str, found: list[Figures]) -> list[str]:
@@ -309,6 +312,18 @@ def lines(name: str, found: list[Figures]) -> list[str]:
         each = " ".join(f"{value:.3f}" for value in values)
         shown.append(f"{name:10} {figure:30} {statistics.fmean(values):7.3f}   seeds: {each}")
     return shown
+
+
+def saved_with(text: str, head: list[str], new: dict[str, list[str]]) -> list[str]:
+    """The lines of the file of figures with new rows. Rows of other bases stay, unless the same rows are new."""
+    found = head + [line for rows in new.values() for line in rows]
+    for part in text.split("machine: ")[1:]:
+        machine, base, *rows = part.splitlines()
+        kept = [line for line in rows if line.split()[0] not in new]
+        names = ", ".join(dict.fromkeys(line.split()[0] for line in kept))
+        if kept:
+            found += [f"machine: {machine}", re.sub(r"^base[^:]*", f"base of {names}", base), *kept]
+    return [*found, ""]
 
 
 def main() -> None:
@@ -340,8 +355,9 @@ def main() -> None:
                     file.write(json.dumps({"row": name, "seed": seed, "figures": done[name][seed]}) + "\n")
         print(*lines(name, [done[name][seed] for seed in range(wanted.seeds)]), sep="\n", flush=True)
     if wanted.save:
-        rows = [line for name, seeds in done.items() if seeds for line in lines(name, [*seeds.values()])]
-        FIGURES.write_text("\n".join([machine_line(), base_line(wanted.base), *rows]) + "\n")
+        new = {name: lines(name, [*seeds.values()]) for name, seeds in done.items() if seeds}
+        head = [machine_line(), base_line(wanted.base, new)]
+        FIGURES.write_text("\n".join(saved_with(FIGURES.read_text(), head, new)))
 
 
 if __name__ == "__main__":

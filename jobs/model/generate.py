@@ -174,13 +174,12 @@ def _choose(logits: Tensor, temperatures: Tensor, top_ks: Tensor, chances: Tenso
     likeliest = logits.argmax(-1) if greedy.any() else None  # this takes longer than the maximum alone
     if likeliest is not None and greedy.all():
         return likeliest
-    # with the likeliest at 0, since very small temperatures would give infinity
-    logits = (logits - logits.amax(-1, keepdim=True)) / temperatures.where(~greedy, 1).clamp(min=1e-30).float()
+    logits = logits / temperatures.where(~greedy, 1).clamp(min=1e-30).float()  # smaller ones would give infinity
     if int(top_ks.min()) < logits.size(1):
         count = min(int(top_ks.max()), logits.size(1))
         least = logits.topk(count).values.gather(1, top_ks.clamp(max=count) - 1)
         logits = logits.masked_fill(logits < least, -torch.inf)
-    upto = logits.exp_().cumsum(-1)  # in float64, this takes as long as a block of the model
+    upto = logits.softmax(-1).cumsum(-1)  # in float64, this takes as long as a block of the model
     total = upto[:, -1:]
     wanted = torch.minimum(chances[:, None].float() * total, total.nextafter(-total))  # rounding may give the total
     drawn = torch.searchsorted(upto, wanted, right=True)[:, 0]
