@@ -32,10 +32,8 @@ stage = "language"
 """
 EXAMPLE = ("--depth", 2, "--batch", 8, "--tokens", 1 << 17, "--eval-tokens", 1 << 14)
 QUESTIONS = ("mmlu_validation-1",)
-NOISE = (
-    ("--depth", 2, "--batch", 8, "--tokens", 1 << 16, "--eval-tokens", 1 << 15),
-    ("--depth", 2, "--batch", 8, "--tokens", 1 << 18, "--eval-tokens", 1 << 15),
-    ("--depth", 4, "--batch", 8, "--tokens", 1 << 17, "--eval-tokens", 1 << 15),
+NOISE = tuple(
+    ("--depth", 2, "--batch", 8, "--tokens", tokens, "--eval-tokens", 1 << 14) for tokens in (1 << 15, 1 << 16)
 )
 _PROGRESS = re.compile(r"^\w+ \d+/\d+|…$|^Look at|^Reading|^Interrupted")
 
@@ -88,14 +86,16 @@ def example(work: Path, arms: list[str]) -> None:
 
 
 def noise(work: Path, arms: list[str]) -> None:
-    """Print the noise of several sizes: the mean over sets of the standard deviation of a difference for one seed."""
-    print("weights      tokens  noise at the usual rate, and at 1/30 of it")
+    """Print the noise of several sizes: the mean over sets of the standard deviation of a difference for one seed. The
+    last row is the example, if it is there."""
     for number, options in enumerate(NOISE):
-        out = work / f"noise-{number}"
-        corpus("ablate", arms[0], arms[2], "-o", out, *options)
-        found = json.loads((out / "results.json").read_text())
-        usual, small = (fmean(values) for values in zip(*found["noise"].values(), strict=True))
-        print(f"{found['weights']:>9,}  {found['tokens']:>8,}  {usual:.4f} {small:.4f}", flush=True)
+        corpus("ablate", arms[0], arms[2], "-o", work / f"noise-{number}", *options)
+    print("weights    tokens  noise at the usual rate, and at 1/30 of it")
+    for out in (*(work / f"noise-{number}" for number in range(len(NOISE))), work / "ablation"):
+        if (out / "results.json").exists():
+            found = json.loads((out / "results.json").read_text())
+            usual, small = (fmean(values) for values in zip(*found["noise"].values(), strict=True))
+            print(f"{found['weights']:>7,}  {found['tokens']:>8,}  {usual:.4f} {small:.4f}")
 
 
 def main() -> None:

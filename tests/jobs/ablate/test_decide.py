@@ -32,14 +32,14 @@ def pages(count, seed=0, seeds=3, **noise):
 @pytest.mark.parametrize("spread", [(1, 1, 1, 1), (1, 1, 1, 4), (4, 1, 1, 1)])
 @pytest.mark.parametrize("correlation", [0.0, 0.9])
 def test_a_page_of_equal_arms_is_wrong_at_most_once_in_twenty(spread, correlation):
-    count = 200
+    count = 100
     wrong = sum(any(one.verdict in (BETTER, WORSE) for one in page)
                 for page in pages(count, spread=spread, correlation=correlation))  # fmt: skip
     assert wrong <= 0.05 * count
 
 
 def test_at_one_learning_rate_equal_arms_differ_at_most_once_in_twenty():
-    draw, wrong, count = np.random.default_rng(1), 0, 1000
+    draw, wrong, count = np.random.default_rng(1), 0, 500
     for _ in range(count):
         wrong += any(one.verdict != SAME for one in differences(draw.normal(size=(4, 3)), 2))
     assert wrong <= 0.05 * count
@@ -89,7 +89,7 @@ def test_the_interval_is_that_of_an_analysis_of_variance():
 
 def test_what_is_called_detectable_is_found_in_four_of_five_cases():
     difference = detectable(np.sqrt(2), 4, 5, 2)
-    draw, found, count = np.random.default_rng(4), 0, 500
+    draw, found, count = np.random.default_rng(4), 0, 300
     for _ in range(count):
         scores = draw.normal(size=(4, 5))
         scores[3] -= difference
