@@ -1,11 +1,12 @@
 """What the driver of a whole crawl takes: CPU per unit, memory, the first task, a continued run, the books.
 
-    python -m benchmarks.scale [--largest 1000000] [--workers 1000] [--save]
+    python -m benchmarks.scale [--smallest 1000] [--largest 1000000] [--workers 1000] [--save]
 
 The driver's code is the real one, from the list of a crawl to the last commit of the pass. The workers are simulated
 (`benchmarks.simulated`), and so are the units: 32 for an archive, each with a commit like that of the default recipe.
 Each size runs in processes of its own: one that is killed when half of the units are done, and one that continues. CPU
-is that of the whole process without the simulation, and memory is the kernel's own peak (VmHWM).
+is that of the whole process without the simulation, and memory is the kernel's own peak (VmHWM). Of more than a million
+units, the second process is killed when it has its first unit.
 """
 
 from __future__ import annotations
@@ -160,7 +161,7 @@ def measure(units: int, workers: int) -> dict[str, Any]:
         command = [sys.executable, "-m", "benchmarks.scale", "--one", name, "--workers", str(workers)]
         found = [
             json.loads(subprocess.run([*command, *more], stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
-            for more in (["--kill-after", str(units // 2)], [])
+            for more in (["--kill-after", str(units // 2)], ["--kill-after", "1"] if units > WHOLE else [])
         ]
         books = sum(path.stat().st_size for path in (folder / "out").rglob("*") if path.is_file())
         files = sum(path.is_file() for path in (folder / "out").rglob("*"))
@@ -182,6 +183,9 @@ class Repeated:
         start = offset % len(self._archive)
         return (self._archive * (2 + length // len(self._archive)))[start : start + length]
 
+
+WHOLE = 1_000_000
+"""The most units that are all done."""
 
 ARCHIVES, PAGES, ARCHIVE_BYTES = 90_000, 2_400_000_000, 1 << 30
 """A crawl."""
@@ -231,22 +235,28 @@ HEAD = "  units workers   pass/unit  read/unit  peak MB first task first unit co
 
 def ms_of_pass(found: dict[str, Any]) -> float:
     """The CPU time of the pass for each unit, in milliseconds."""
-    return 1000 * (found["first"]["cpu"] + found["second"]["cpu"] - found["second"]["read"]) / int(found["units"])
+    half, rest = found["first"], found["second"]
+    if "read" not in rest:
+        return 1000 * half["cpu"] / (found["units"] // 2)
+    return 1000 * (half["cpu"] + rest["cpu"] - rest["read"]) / int(found["units"])
 
 
 def line(found: dict[str, Any]) -> str:
-    half, whole = found["first"], found["second"]
-    peak = max(half["peak"], whole["peak"]) >> 20
+    half, rest = found["first"], found["second"]
+    peak = max(half["peak"], rest["peak"]) >> 20
+    read, state = "      –   ", "    –  "
+    if "read" in rest:
+        read, state = f"{1000 * rest['read'] / found['units']:7.3f} ms", f"{rest['status']:5.2f} s"
     return (
-        f"{found['units']:7d} {found['workers']:7d} {ms_of_pass(found):8.3f} ms "
-        f"{1000 * whole['read'] / found['units']:7.3f} ms {peak:8d} {half['first_task']:8.1f} s "
-        f"{half['first_unit']:8.1f} s {whole['first_unit']:7.1f} s {whole['status']:5.2f} s "
+        f"{found['units']:7d} {found['workers']:7d} {ms_of_pass(found):8.3f} ms {read} {peak:8d} "
+        f"{half['first_task']:8.1f} s {half['first_unit']:8.1f} s {rest['first_unit']:7.1f} s {state} "
         f"{found['books'] / 1e6:10.1f} {found['files']:6d}"
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--smallest", type=int, default=10**3)
     parser.add_argument("--largest", type=int, default=10**6)
     parser.add_argument("--workers", type=int, action="append")
     parser.add_argument("--save", action="store_true", help="Save the curves for docs/scale.md.")
@@ -258,7 +268,7 @@ def main() -> None:
         return
     said = [machine_line(), HEAD]
     print("\n".join(said), flush=True)
-    sizes = [size for size in (10**3, 10**4, 10**5, 10**6, 3 * 10**6) if size <= given.largest]
+    sizes = [size for size in (10**3, 10**4, 10**5, 10**6, 3 * 10**6) if given.smallest <= size <= given.largest]
     ms_per_unit = 0.0
     for workers in given.workers or [10_000, 1000]:
         for size in sizes:

@@ -36,7 +36,7 @@ Then the server is probably down.
 _AHEAD = 4
 """Inputs are divided until so many units per worker wait."""
 
-_UNITS_IN_VOLUME = 8
+_UNITS_IN_INPUT = 16
 """The guess before the first volume is divided."""
 
 WRITERS = 4
@@ -66,6 +66,7 @@ class _Pass:
             volume.done = volume.key in gathered
         self._undivided = deque(sorted(self._volumes, key=lambda volume: volume.done))
         self._open = len(self._volumes)
+        self._guess = _UNITS_IN_INPUT * max((len(volume.inputs) for volume in self._volumes), default=1)
         self._dividing = self._divided = 0
         self._ready: deque[tuple[Volume, Unit]] = deque()
         self._units = 0
@@ -100,7 +101,7 @@ class _Pass:
     def _tasks(self) -> Iterator[Task | None]:
         """Yield tasks as long as there are any, and None while the next ones depend on running ones."""
         while self._open:
-            each = self._units // self._divided if self._divided else _UNITS_IN_VOLUME
+            each = self._units // self._divided if self._divided else self._guess
             ahead = len(self._ready) + self._dividing * each
             if self._undivided and ahead < _AHEAD * self._execution.engine.workers:
                 yield self._division_of(self._undivided.popleft())

@@ -12,7 +12,7 @@ import pytest
 
 import corpus.net.client
 import corpus.net.remote
-from corpus.errors import ConfigError, InputChanged, InputUnreachable
+from corpus.errors import ConfigError, InputChanged, InputUnreachable, ServerDown
 from corpus.net.client import Client, RetryTimes, open_transport
 from corpus.net.remote import FETCH_BYTES, RemoteSource, open_source
 from corpus.net.transport import PermanentError, TransientError
@@ -227,6 +227,15 @@ def test_no_server(place):
     ):
         client.read(place, 0, 10)
     assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("fault", "kind"), [("503", ServerDown), ("404", InputUnreachable)])
+def test_only_a_server_that_has_answered_may_come_back(server, quick, fault, kind):
+    assert quick.read(f"{server.url}/small.bin", 0, 10)[0] == DATA[:10]
+    server.always = fault
+    with pytest.raises(InputUnreachable) as caught:
+        quick.read(f"{server.url}/small.bin", 0, 10)
+    assert type(caught.value) is kind
 
 
 def test_a_server_without_tls(server, quick):

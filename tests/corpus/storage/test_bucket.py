@@ -191,6 +191,43 @@ def test_a_run_that_lost_its_lease_stops(bucket):
     assert json.loads(bucket.get(KEY)) == {"run": "theirs"}
 
 
+def test_after_a_silence_a_run_looks_who_holds_its_lease(bucket):
+    """The store did not answer for longer than a lease lasts. Another run may have taken it over, or not."""
+    with pytest.raises(OutputError, match="Another run"), bucket.only_run():
+        lease = bucket._lease
+        lease._ended.set()
+        lease._renewer.join()
+        lease._ended.clear()
+        lease._heard -= 3600
+        bucket.remove(".work")  # the lease is still this run's own
+        theirs = partial(BucketTransport.put, key=lease._name, data=b'{"run": "theirs"}', over=None)
+        bucket._client.ask(bucket.location, theirs)
+        bucket.remove(".work")
+    assert json.loads(bucket.get(KEY)) == {"run": "theirs"}
+
+
+def test_a_lease_is_not_lost_while_the_store_is_silent(bucket, monkeypatch):
+    with bucket.only_run():
+        lease = bucket._lease
+        lease._ended.set()
+        lease._renewer.join()
+        lease._ended.clear()
+        asked = []
+
+        def silent(*question):
+            asked.append(question)
+            if len(asked) == 5:
+                lease._ended.set()
+            raise OutputError("The store does not answer.", "Wait.")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(lease._client, "ask", silent)
+            lease._heard, lease._renewed_s = -1e9, 0.001
+            lease._renew()
+        lease._ended.clear()
+        bucket.remove(".work")
+
+
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
     path = tmp_path_factory.mktemp("archive") / "a.warc.gz"
