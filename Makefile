@@ -102,7 +102,7 @@ fuzz: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run --Werror native/src/*.?pp
+	$(BIN)/clang-format --dry-run --Werror native/src/*.?pp tests/native/*.cpp
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 
