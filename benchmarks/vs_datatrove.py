@@ -17,6 +17,7 @@ as a user starts it.
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -49,7 +50,7 @@ SAME_WORK = ("measures=first", 'pii.entities=["email", "ip_address"]')
 """Settings that leave out what the peer doesn't do: measuring a dropped page by later rules, and finding other kinds of
 personal data."""
 STAGES = (
-    "url", "screen", "extract", "language", "gopher_repetition", "gopher_quality", "c4", "fineweb",
+    "url", "rights", "screen", "extract", "language", "gopher_repetition", "gopher_quality", "c4", "fineweb",
 )  # fmt: skip
 
 
@@ -173,10 +174,14 @@ def run_side(side: Side, archives: list[Path], timed: list[Path], cpu: int, scra
     return {**json.loads(out.read_text()), "memory": used}
 
 
-def run_build(archive: Path, cpu: int, scratch: Path) -> dict:
+WHOLE = {"fineweb": "whole `corpus build`", "default": "whole build, `default`"}
+"""The recipes of the builds as a user starts them, and their names in the tables."""
+
+
+def run_build(archive: Path, recipe: str, cpu: int, scratch: Path) -> dict:
     """Run `corpus build` on one archive, as a user starts it, with one worker."""
     command = [sys.executable, "-m", "jobs.cli", "build", archive, "-o", scratch / "run", "--workers", "1"]
-    command += ["--recipe", "fineweb", "--set", f"url.blocklist={BLOCKLIST}"]
+    command += ["--recipe", recipe, "--set", f"url.blocklist={BLOCKLIST}"]
     used = run_pinned(command, cpu)
     counts = json.loads((scratch / "run" / "run.json").read_text())["records"]
     written = sum(file.stat().st_size for file in (scratch / "run").rglob("*") if file.is_file())
@@ -198,6 +203,7 @@ def sides(lid: Path) -> list[Side]:
         Side("ours, same work", ours, {**recipe, "settings": [lists, *SAME_WORK]}),
         Side("ours, resiliparse", ours, {**recipe, "settings": [lists, "extract.engine=resiliparse"]}),
         Side("same work, resiliparse", ours, {**recipe, "settings": [lists, *SAME_WORK, "extract.engine=resiliparse"]}),
+        Side("ours, default", ours, {"recipe": "default", "settings": [lists]}),
         Side(f"datatrove, trafilatura {NEWER_TRAFILATURA}", peer, {"lid": str(lid)}, newer, peer=True),
     ]
 
@@ -239,7 +245,9 @@ def cost(turn: dict, archive: str, parts: tuple[str, ...]) -> float:
     return sum({**turn["archives"][archive], "start-up": start}[part] for part in parts)
 
 
-def report_archive(say: Report, archive: str, turns: dict[str, list[dict]], builds: list[dict], names: list[Side]):
+def report_archive(
+    say: Report, archive: str, turns: dict[str, list[dict]], builds: dict[str, list[dict]], names: list[Side]
+) -> None:
     """The tables of one archive."""
     first = turns["ours"]
     pages = first[0]["archives"][archive]["pages"]
@@ -251,11 +259,10 @@ def report_archive(say: Report, archive: str, turns: dict[str, list[dict]], buil
         wall = spread([turn["archives"][archive]["wall"] for turn in mine], "{:.0f}", False)
         kept = len(mine[0]["archives"][archive]["kept"])
         say(f"  {side.name:30}" + "".join(f"{cell:>22}" for cell in cells) + f"{wall:>9}{kept:7}")
-    speed, wall = (
-        spread([pages / run["cpu"] for run in builds]),
-        spread([run["wall"] for run in builds], "{:.0f}", False),
-    )
-    say(f"  {'whole `corpus build`':30}{speed:>88}{wall:>9}{builds[0]['kept']:7}")
+    for recipe, runs in builds.items():
+        speed = spread([pages / run["cpu"] for run in runs])
+        wall = spread([run["wall"] for run in runs], "{:.0f}", False)
+        say(f"  {WHOLE[recipe]:30}{speed:>88}{wall:>9}{runs[0]['kept']:7}")
     say("  Times as fast, round by round")
     for theirs in (side for side in names if side.peer):
         for mine in (side for side in names if not side.peer):
@@ -265,9 +272,10 @@ def report_archive(say: Report, archive: str, turns: dict[str, list[dict]], buil
                 for parts in SPANS.values()
             ]
             say(f"    {mine.name + ' : ' + theirs.name:50}" + "".join(f"{cell:>20}" for cell in cells))
-        pairs = zip(builds, turns[theirs.name], strict=True)
-        whole = spread([cost(b, archive, SPANS["+ start-up"]) / run["cpu"] for run, b in pairs], "{:.2f}")
-        say(f"    {'`corpus build` : ' + theirs.name:50}{whole:>80}")
+        for recipe, runs in builds.items():
+            pairs = zip(runs, turns[theirs.name], strict=True)
+            whole = spread([cost(b, archive, SPANS["+ start-up"]) / run["cpu"] for run, b in pairs], "{:.2f}")
+            say(f"    {WHOLE[recipe].removeprefix('whole ') + ' : ' + theirs.name:50}{whole:>80}")
     for theirs in (side for side in names if side.peer):
         a, b = (set(turns[name][0]["archives"][archive]["kept"]) for name in ("ours", theirs.name))
         trouble = {kind: [t["archives"][archive][kind] for t in turns[theirs.name]] for kind in ("timeouts", "broken")}
@@ -279,8 +287,10 @@ def report_archive(say: Report, archive: str, turns: dict[str, list[dict]], buil
         f"{name} {spread([pages / seconds for seconds in each], '{:.0f}')}" for name, each in least.items()
     ))  # fmt: skip
     for name in ("our reader + lxml", "fastwarc + resiliparse"):
-        share = statistics.median(a / cost(b, archive, ("judge",)) for a, b in zip(least[name], first, strict=True))
-        say(f"    decompressing and parsing alone, {name}: {share:.0%} of what ours takes to the last filter")
+        for side in ("ours", "ours, default"):
+            pairs = zip(least[name], turns[side], strict=True)
+            share = statistics.median(a / cost(b, archive, ("judge",)) for a, b in pairs)
+            say(f"    decompressing and parsing alone, {name}: {share:.0%} of what {side} takes to the last filter")
 
 
 def report_stages(say: Report, archive: str, turns: dict[str, list[dict]], names: list[Side], pages: int) -> None:
@@ -302,7 +312,7 @@ def report_stages(say: Report, archive: str, turns: dict[str, list[dict]], names
     row("personal data", lambda done: done["pii"])
 
 
-def report_crawl(say: Report, archive: str, turns: dict[str, list[dict]], builds: list[dict]) -> None:
+def report_crawl(say: Report, archive: str, turns: dict[str, list[dict]], builds: dict[str, list[dict]]) -> None:
     """Print the time and disk that a whole crawl of such pages would take, from the medians."""
     pages = turns["ours"][0]["archives"][archive]["pages"]
     say(
@@ -313,10 +323,10 @@ def report_crawl(say: Report, archive: str, turns: dict[str, list[dict]], builds
         / pages
         for name, mine in turns.items()
     }
-    each["whole `corpus build`"] = statistics.median(run["cpu"] for run in builds) / pages
+    each |= {WHOLE[recipe]: statistics.median(run["cpu"] for run in runs) / pages for recipe, runs in builds.items()}
     for name, seconds in each.items():
         say(f"  {name:44}{seconds * CRAWL_PAGES / 3600:12,.0f} core-hours{1e3 * seconds:9.2f} ms a page")
-    read, written = (statistics.median(run[kind] for run in builds) / pages for kind in ("read", "written"))
+    read, written = (statistics.median(run[kind] for run in builds["fineweb"]) / pages for kind in ("read", "written"))
     for verb, size in (("reads", read), ("leaves", written)):
         say(f"  `corpus build` {verb} {size:,.0f} bytes a page, {size * CRAWL_PAGES / 1e12:,.1f} TB")
 
@@ -348,7 +358,7 @@ def main() -> None:
             if not run_side(side, [begin], [], options.cpu, scratch)["archives"][begin.name]["kept"]:
                 raise SystemExit(f"{side.name} keeps none of the first {FIRST_PAGES} pages: something is amiss.")
         turns: dict[str, list[dict]] = {side.name: [] for side in compared}
-        builds: dict[str, list[dict]] = {path.name: [] for path in timed}
+        builds: dict[str, dict[str, list[dict]]] = {path.name: {recipe: [] for recipe in WHOLE} for path in timed}
         say(machine_line() + f"; all on CPU {options.cpu}")
         order = ", ".join(path.name for path in timed)
         say(f"start-up: {FIRST_PAGES} pages of {timed[-1].name}; warming: {warm.name}; then {order}")
@@ -356,8 +366,8 @@ def main() -> None:
             for side in compared:
                 turns[side.name].append(run_side(side, [begin, warm, *timed], timed, options.cpu, scratch))
                 print(f"round {number + 1}: {side.name} done", file=sys.stderr, flush=True)
-            for path in timed:
-                builds[path.name].append(run_build(path, options.cpu, scratch))
+            for path, recipe in itertools.product(timed, WHOLE):
+                builds[path.name][recipe].append(run_build(path, recipe, options.cpu, scratch))
             RAW.write_text(json.dumps({"turns": turns, "builds": builds}, indent=1))
     say(f"after the rounds, {machine_line().partition(', ')[2]}")
     for side in compared:
@@ -371,9 +381,10 @@ def main() -> None:
         start = spread([turn["archives"][begin.name]["since_start"] for turn in mine])
         peak, own = (max(turn["memory"][kind] for turn in mine) / 1e6 for kind in ("pss", "own"))
         say(f"  {side.name:30}{start:>20}{peak:18.0f}{own:18.0f}")
-    whole = [run for runs in builds.values() for run in runs]
-    peak, own = (max(run[kind] for run in whole) / 1e6 for kind in ("pss", "own"))
-    say(f"  {'whole `corpus build`':30}{'':20}{peak:18.0f}{own:18.0f}")
+    for recipe, name in WHOLE.items():
+        whole = [run for runs in builds.values() for run in runs[recipe]]
+        peak, own = (max(run[kind] for run in whole) / 1e6 for kind in ("pss", "own"))
+        say(f"  {name:30}{'':20}{peak:18.0f}{own:18.0f}")
     report_crawl(say, timed[0].name, turns, builds[timed[0].name])
     if options.save:
         FIGURES.parent.mkdir(exist_ok=True)
