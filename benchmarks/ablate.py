@@ -32,9 +32,7 @@ stage = "language"
 """
 EXAMPLE = ("--depth", 2, "--batch", 8, "--tokens", 1 << 17, "--eval-tokens", 1 << 14)
 QUESTIONS = ("mmlu_validation-1",)
-NOISE = tuple(
-    ("--depth", 2, "--batch", 8, "--tokens", tokens, "--eval-tokens", 1 << 14) for tokens in (1 << 15, 1 << 16)
-)
+NOISE = (("--depth", 2, "--batch", 8, "--tokens", 1 << 15, "--eval-tokens", 1 << 14),)
 _PROGRESS = re.compile(r"^\w+ \d+/\d+|…$|^Look at|^Reading|^Interrupted")
 
 

@@ -34,7 +34,8 @@ def test_the_plan_is_told_before_anything_is_written(corpus, folders, tmp_path, 
     assert "of one CPU" in err
     assert not list(tmp_path.iterdir())
     more = json.loads(corpus("ablate", folders / "plain", folders / "shuffled", "--plan", "--json", "--seeds", 9)[1])
-    assert max(more["detectable"]) < min(plan["detectable"])
+    for few, many in zip(plan["detectable"], more["detectable"], strict=True):
+        assert many < 0.6 * few
 
 
 def test_results_are_told_and_printed_as_json(corpus, folders, tmp_path):
