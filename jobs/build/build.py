@@ -7,14 +7,11 @@ So the same command continues a run wherever it ended.
 
 from __future__ import annotations
 
-import heapq
 import json
 import socket
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from corpus.collective import Collective
@@ -23,8 +20,6 @@ from corpus.digests import digest
 from corpus.errors import IntegrityError
 from corpus.net.urls import redact
 from corpus.recipes import language_column
-from corpus.sandbox.seen import seen_together
-from corpus.sandbox.unit import Seen
 from corpus.storage.commits import Commit
 from corpus.storage.crash_points import reached
 from corpus.storage.gathered import digest_of
@@ -33,7 +28,6 @@ from corpus.storage.store import LocalStore, Store, as_json, open_store
 from corpus.storage.swap import JOURNAL, finish_swap
 from corpus.storage.task_commits import begin
 from corpus.tables.ledger import add_counts, balances, no_counts
-from corpus.tables.pack import ROWS_PER_LEDGER_PART, PackTask, Slice, plan_pack
 from corpus.tables.takedown import takedown_of
 from corpus.tables.verdicts import Verdicts
 from corpus.version import versions
@@ -41,14 +35,15 @@ from jobs.build.compare import Comparison, alarm
 from jobs.build.compare_documents import compare_documents, make_index
 from jobs.build.compare_lines import compare_lines
 from jobs.build.inputs import LOOKED_UP, check_unchanged, plan_all
+from jobs.build.packing import pack
 from jobs.build.plan import OPTIONAL, Build, Job, Plan, chosen_size, claim_folder, make_plan
+from jobs.build.timings import costs_of
 from jobs.build.units import run_units
 from jobs.runner.derived import register
 from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import JobResult, Stopped, executing
 from jobs.runner.folder import PLAN, open_folder
 from jobs.runner.progress import Progress
-from jobs.runner.task_functions import choose_task, pack_task
 
 
 def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> JobResult:
@@ -123,74 +118,11 @@ def complete(
         if bound is job.indexed:
             indexed = comparison, verdicts
     commits = fill(commits, found)
-    parts = _pack(run, commits, found)
+    parts = pack(run, commits, found)
     index = make_index(*indexed) if indexed and run.keeps_signatures else None
     info = {**run_info(run, commits, found, parts, given_up), "index": index}
     finish(run, info, commits, parts)
     return JobResult(3 if given_up else 0, info)
-
-
-def _pack(run: Build, commits: Sequence[Commit], verdicts: list[Verdicts]) -> list[Commit]:
-    """Return the commits of the output files. Raises Stopped."""
-    job, store = run.job, run.execution.store
-    packed = digest([digest_of(commits), *(one.digest for one in verdicts), job.index])
-    if (store.get(".work/packed") or b"").decode() != packed:
-        reached("before_pack")
-        # if a quarantined unit has come back, these are files of an earlier, shorter set of units
-        for file in ("run.json", "report.html"):
-            store.discard(file)
-        for folder in ("corpus", "ledger", "samples", "manifest", "index"):
-            store.remove(folder)
-        store.remove(".work/commits/pack")
-        reached("pack_cleared")
-        store.replace(".work/packed", packed.encode())
-    columns = {name: kind.__name__ for name, kind in job.recipe.pipeline().columns.items()}
-    common = {"store": store.location, "columns": columns, "documents": run.plan.identity.get("documents")}
-    signed = [stage.kind for stage in job.recipe.pipeline().collective] if run.keeps_signatures else []
-    rows = _rows(commits, ["corpus", "ledger", *signed])
-    rows["corpus"] -= sum(sum(one.removed) for one in verdicts)
-    sizes = {"corpus": job.recipe.rows_per_part, **dict.fromkeys(["ledger", *signed], ROWS_PER_LEDGER_PART)}
-    tasks = chain(
-        plan_pack("corpus", commits, sizes["corpus"], verdicts),
-        plan_pack("ledger", commits, sizes["ledger"], verdicts),
-        [_samples(run, commits, verdicts)],
-        *(plan_pack(kind, commits, sizes[kind]) for kind in signed if rows[kind]),
-    )
-    files = [-(-rows[kind] // size) or kind not in signed for kind, size in sizes.items()]
-    return run.execution.commits(
-        "pack", pack_task, ({**task.stored(store), **common} for task in tasks), 1 + sum(files)
-    )
-
-
-SAMPLED_AT_ONCE = 4096
-"""The most units whose samples one task reads."""
-
-
-def _rows(commits: Sequence[Commit], kinds: Iterable[str]) -> Counter[str]:
-    """Return the rows of each kind."""
-    found = Counter(dict.fromkeys(kinds, 0))
-    for one in commits:
-        found.update({part.kind: part.rows for part in one.parts if part.kind in found})
-    return found
-
-
-def _samples(run: Build, commits: Sequence[Commit], verdicts: list[Verdicts]) -> PackTask:
-    """Return the file of samples. Of very many units, tasks first choose those that give samples."""
-    compared = tuple(one.compared for one in verdicts)
-
-    def piece(number: int, one: Commit) -> Slice:
-        part = one.part("samples")
-        return Slice(part, 0, part.rows, tuple(found.boxes[number] for found in verdicts))
-
-    if len(commits) <= SAMPLED_AT_ONCE:
-        return PackTask("samples", 0, tuple(piece(number, one) for number, one in enumerate(commits)), compared)
-    store, pieces = run.execution.store, (piece(number, one) for number, one in enumerate(commits))
-    groups = range(0, len(commits), SAMPLED_AT_ONCE)
-    tasks = (PackTask("samples", first, tuple(islice(pieces, SAMPLED_AT_ONCE))) for first in groups)
-    payloads = ({"store": store.location, **task.stored(store)} for task in tasks)
-    chosen = run.execution.commits("samples", choose_task, payloads, len(groups))
-    numbers = [first + at for first, done in zip(groups, chosen, strict=True) for at in done.facts["slices"]]
-    return PackTask("samples", 0, tuple(piece(number, commits[number]) for number in numbers), compared)
 
 
 def run_info(
@@ -242,34 +174,6 @@ def _facts(verdicts: list[Verdicts], compares: str, stage: str = "") -> dict[str
     return chosen[0].facts if chosen else None
 
 
-SLOWEST = 100
-"""The number of units that timings.json names."""
-
-
-def _costs(commits: Sequence[Commit]) -> dict[str, Any]:
-    """Return what the pass took: sums over all units, the slowest units, and what units have seen of each archive."""
-    sums: dict[str, Any] = {"units": 0, "seconds": 0.0, "stages": {}, "read": 0}
-    slowest: list[tuple[float, int, dict[str, Any]]] = []
-
-    def seen() -> Iterator[Seen]:
-        for number, commit in enumerate(commits):
-            facts, unit = commit.facts, commit.facts["unit"]
-            own = {key: facts[key] for key in ("seconds", "stages", "read") if key in facts}
-            add_counts(sums, own | {"units": 1})
-            entry = unit | own | {key: facts[key] for key in ("failed_tries",) if key in facts}
-            heapq.heappush(slowest, (facts["seconds"], -number, entry))
-            if len(slowest) > SLOWEST:
-                heapq.heappop(slowest)
-            if "seen" in facts:
-                yield facts["seen"]
-
-    together = seen_together(seen())
-    units = [entry for _, _, entry in sorted(slowest, key=lambda one: one[:2], reverse=True)]
-    sums["seconds"] = round(sums["seconds"], 3)
-    sums["stages"] = {stage: round(seconds, 3) for stage, seconds in sums["stages"].items()}
-    return {"pass": sums, "slowest": units, "seen": together}
-
-
 def finish(run: Build, info: dict[str, Any], commits: Sequence[Commit], parts: list[Commit]) -> None:
     """Write the manifest, timings.json and, last, run.json. Then remove intermediate files."""
     store = run.execution.store
@@ -281,7 +185,7 @@ def finish(run: Build, info: dict[str, Any], commits: Sequence[Commit], parts: l
     reached("before_manifest")
     write_manifest(store, [commit.parts[0] for commit in parts], run_json)
     reached("after_manifest")
-    failed, costs = run.execution.engine.tally, _costs(commits)
+    failed, costs = run.execution.engine.tally, costs_of(commits)
     timings = {
         "seconds": round(time.monotonic() - run.started, 1),
         "host": socket.gethostname(),

@@ -22,8 +22,8 @@ from corpus.warc.record import record_id
 from jobs.build.divide import divide_task, divided_of
 from jobs.build.plan import Build
 from jobs.build.volumes import Volume, volumes_of
-from jobs.runner.engine import Task, TaskResult, run
 from jobs.runner.execution import Stopped
+from jobs.runner.loop import Task, TaskResult, run
 from jobs.runner.retries import CHANGED, OUTPUT, POLICIES, SERVER_DOWN, UNREACHABLE, Failure, by_class, last_place
 from jobs.runner.task_functions import run_unit_task
 

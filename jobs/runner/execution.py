@@ -11,7 +11,8 @@ from typing import Any
 from corpus.errors import InputChanged, InputUnreachable, IntegrityError
 from corpus.storage.commits import Commit
 from corpus.storage.store import Store
-from jobs.runner.engine import Engine, Stop, Task, run
+from jobs.runner.engine import Engine, Stop
+from jobs.runner.loop import Task, run
 from jobs.runner.progress import Progress
 from jobs.runner.retries import CHANGED, SERVER_DOWN, UNREACHABLE, Function, Payload
 from jobs.runner.state import State

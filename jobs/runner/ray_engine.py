@@ -1,6 +1,6 @@
 """The engine on Ray. No other file imports Ray, except for Ray Train in `jobs/model/train_ray.py`.
 
-Ray's own retries are off: `engine.run` retries failed tasks. A cluster on this machine has a private folder, which is
+Ray's own retries are off: `loop.run` retries failed tasks. A cluster on this machine has a private folder, which is
 removed even if the driver is killed.
 """
 

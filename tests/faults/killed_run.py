@@ -10,6 +10,7 @@ from pathlib import Path
 
 import corpus.tokens.texts
 import jobs.build.build
+import jobs.build.packing
 from jobs.build.build import build
 from jobs.build.plan import Job
 from jobs.runner.engine import Engine
@@ -32,7 +33,7 @@ def main(kind: str, where: str, given: Path, out: Path) -> int:
     def make_engine() -> Engine:
         return RayEngine(WORKERS, None, out) if where == "ray" else LocalEngine(WORKERS)
 
-    jobs.build.build.LOOKED_UP, jobs.build.build.SAMPLED_AT_ONCE = 1, 3
+    jobs.build.build.LOOKED_UP, jobs.build.packing.SAMPLED_AT_ONCE = 1, 3
     progress = Progress(quiet=True)
     if kind in ("tokenize", "mixture"):
         corpus.tokens.texts.SLICE_BYTES = 1  # each row group is a task

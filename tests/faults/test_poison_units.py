@@ -18,8 +18,9 @@ import pytest
 from corpus.run import open_run
 from jobs.build.build import build
 from jobs.build.plan import Job
-from jobs.runner.engine import Stop, run
+from jobs.runner.engine import Stop
 from jobs.runner.local_engine import LocalEngine
+from jobs.runner.loop import run
 from jobs.runner.progress import Progress
 from jobs.runner.retries import POLICIES, by_class
 from tests.engines import InProcess
@@ -154,7 +155,7 @@ def test_poison(tmp_path, engine, request, record_result, act, kind) -> None:
 @pytest.mark.slow
 def test_a_supervisor_that_hangs_in_native_code_is_ended(engine, request, monkeypatch, record_result) -> None:
     """The supervisor holds the interpreter's lock, so that no Python code of its process runs any more."""
-    monkeypatch.setattr("jobs.runner.engine._GRACE_S", 1.0)
+    monkeypatch.setattr("jobs.runner.loop._GRACE_S", 1.0)
     payloads = [{"seconds": seconds, "wall_s": 30.0} for seconds in (0, 0, 0, 0, 0, 0, 3600)]
     with contextlib.closing(engine()) as made, Stop() as stop:
         done = list(run(made, hang, payloads, stop))

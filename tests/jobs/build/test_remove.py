@@ -641,7 +641,7 @@ def test_a_takedown_taken_up_by_another_version_makes_its_portions_again(folder,
     monkeypatch.setattr("corpus.revise.portion_replay.read_rows", counted)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr("corpus.version.code_digest", lambda rooms: "one")
-        patched.setattr("jobs.build.build._pack", killed)
+        patched.setattr("jobs.build.build.pack", killed)
         remove_quietly(folder, urls)
     assert made
     made.clear()

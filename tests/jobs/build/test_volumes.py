@@ -60,7 +60,7 @@ def test_the_same_bytes_however_inputs_are_divided(folder, reference, tmp_path, 
 
 @pytest.mark.parametrize("at_once", [1, 5, 1000])
 def test_samples_are_the_same_however_many_units_a_task_reads(folder, reference, tmp_path, monkeypatch, at_once):
-    monkeypatch.setattr("jobs.build.build.SAMPLED_AT_ONCE", at_once)
+    monkeypatch.setattr("jobs.build.packing.SAMPLED_AT_ONCE", at_once)
     assert build_quietly(job([folder], tmp_path / "out", unit_bytes=1_500)).exit_code == 0
     assert tree(tmp_path / "out") == tree(reference)
 
@@ -133,7 +133,7 @@ def test_an_input_that_can_not_be_divided_is_quarantined_and_taken_up_later(few,
 def test_gathered_commits_that_are_damaged_are_made_again_as_the_error_says(few, folder, reference, tmp_path):
     out = tmp_path / "out"
     with pytest.MonkeyPatch.context() as patched, pytest.raises(SystemExit):
-        patched.setattr("jobs.build.build._pack", lambda *given: (_ for _ in ()).throw(SystemExit))
+        patched.setattr("jobs.build.build.pack", lambda *given: (_ for _ in ()).throw(SystemExit))
         build_quietly(job([folder], out, unit_bytes=3_000))
     found = sorted((out / ".work/commits/gathered").iterdir())
     assert len(found) == 4

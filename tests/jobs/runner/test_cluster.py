@@ -116,7 +116,8 @@ import sys
 import ray
 
 from corpus.errors import OutputError
-from jobs.runner.engine import Stop, Task, run
+from jobs.runner.engine import Stop
+from jobs.runner.loop import Task, run
 from jobs.runner.ray_engine import RayEngine
 
 def write(payload):

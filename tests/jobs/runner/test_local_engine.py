@@ -10,8 +10,9 @@ import signal
 import pytest
 
 from corpus.errors import CorpusError
-from jobs.runner.engine import AtOnce, Stop, Task, run
+from jobs.runner.engine import AtOnce, Stop
 from jobs.runner.local_engine import LocalEngine
+from jobs.runner.loop import Task, run
 from jobs.runner.retries import CRASH, DEADLINE, MEMORY, POLICIES, RetryPolicy, by_class
 from tests.jobs.runner.acts import act
 from tests.processes import command_line, state
@@ -84,7 +85,7 @@ def test_a_process_that_died_while_it_was_idle_costs_one_try(engine) -> None:
 
 
 def test_a_task_that_hangs_in_native_code_is_ended(engine, monkeypatch) -> None:
-    monkeypatch.setattr("jobs.runner.engine._GRACE_S", 0.1)
+    monkeypatch.setattr("jobs.runner.loop._GRACE_S", 0.1)
     done = play(engine, {"hangs": True, "wall_s": 0.1}, {"wall_s": 100.0})
     assert [by_class(one.failures) for one in done if one.result is None] == [{DEADLINE: POLICIES[DEADLINE].attempts}]
     assert len(done) == 2

@@ -13,8 +13,8 @@ import pytest
 
 from corpus.errors import NoRoom, OutputError
 from corpus.sandbox.footprint import Footprint
-from jobs.runner.engine import _GRACE_S, Task, run
 from jobs.runner.local_engine import LocalEngine
+from jobs.runner.loop import _GRACE_S, Task, run
 from jobs.runner.retries import MEMORY, OUTPUT, POLICIES, answer_of, by_class, last_place
 from tests.growth import assert_linear
 
