@@ -1,4 +1,4 @@
-"""Count sentences as spaCy's rule-based sentencizer does, by the role of each stretch of a line.
+"""The ends of sentences, as spaCy's rule-based sentencizer finds them, by the role of each stretch of a line.
 
 A stretch is a run of characters without whitespace. Most stretches either contain no end of a sentence, or end one, or
 consist of punctuation. In a line of such stretches, each end of a sentence adds a sentence, unless it is the last
@@ -9,15 +9,9 @@ web pages.
 
 from __future__ import annotations
 
-from corpus.text.words import TextStretches, stretches_of
+from corpus.text.words import TextStretches
 
 _END, _OTHER = b"ex"
-
-
-def count_sentences(text: str, language: str = "en") -> int:
-    """Return the number of sentences that spaCy's rule-based sentencizer finds in `text`, or 0 for an empty text."""
-    stretches = stretches_of(text, language)
-    return stretches.table.kernel.count_sentences(text, stretches.numbers)
 
 
 def sentence_ends(stretches: TextStretches) -> list[bool]:

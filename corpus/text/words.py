@@ -45,7 +45,7 @@ MAX_STRETCH = 1_000
 LONG_STRETCH = 200
 
 TABLES_LIMIT = 3 * TABLE_LIMIT
-"""The number of stretches that the tables of all languages may hold together, some 200 MB. Then the tables of languages
+"""The number of stretches that the tables of all languages may hold together, some 100 MB. Then the tables of languages
 that were not used for longest are dropped."""
 
 SEGMENTED = frozenset({"zh", "yue", "wuu", "ja", "th", "lo", "km", "my", "bo"})

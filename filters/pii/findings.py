@@ -3,11 +3,10 @@
     Finder(("email", "phone")).find("Write to bob@mail.example.com")     # [Finding(9, 29, 'email', 1.0)]
 
 The kernel `personal_hints` finds the kinds of which the text has a part that every finding contains. Other recognizers
-are skipped. Without `evidence`, the findings equal
-those of presidio's AnalyzerEngine with these recognizers and no language model. Words around a finding ("SSN:", "call")
-don't raise its score, because presidio needs a model's lemmas for that. With `evidence` our own rules look at the form
-of a finding and at the words around it, and decide whether it counts. The time is linear in the length of the text,
-except for a bounded number of tries at phone numbers.
+are skipped. Without `evidence`, the findings equal those of presidio's AnalyzerEngine with these recognizers and no
+language model. Words around a finding ("SSN:", "call") don't raise its score, because presidio needs a model's lemmas
+for that. With `evidence` our own rules look at the form of a finding and at the words around it, and decide whether it
+counts. The time is linear in the length of the text, except for a bounded number of tries at phone numbers.
 """
 
 from __future__ import annotations

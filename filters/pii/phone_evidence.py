@@ -19,6 +19,8 @@ from itertools import chain
 
 import regex
 
+from filters.pii.phone_numbers import Cluster
+
 Span = tuple[int, int]
 
 AROUND = 40
@@ -112,12 +114,12 @@ _NUMBER = regex.compile(
 
 
 def phones(
-    text: str, valid: Iterable[Span], is_grouped: Callable[[str], bool], clusters: Sequence[tuple[int, int, int]]
+    text: str, valid: Iterable[Span], is_grouped: Callable[[str], bool], clusters: Sequence[Cluster]
 ) -> list[Span]:
     """Return the spans of the phone numbers: valid numbers that have a proof, and other announced numbers.
 
     `is_grouped` tells whether the groups of a valid number are those of its country. `clusters` are the digits of the
-    text, as the kernel `personal_hints` finds them: where they begin and end, and their number.
+    text, as the kernel `personal_hints` finds them.
     """
     proven = sorted(span for span in valid if _is_proven(text, *span, is_grouped))
     others = []

@@ -44,11 +44,8 @@ _PLUS = "+\uff0b"
 _COUNTRY_CODE = regex.compile(r"(?:\+\d{1,3}|\(\+?\d{1,3}\))[ ]?\Z")
 _LONGEST_CODE = 7
 _REMEMBERED = 1 << 15  # the number of remembered candidates, some 15 MB
-_BEFORE_DIGITS = (
-    10  # the most characters of a candidate before its first digit: two brackets or signs with four marks each
-)
+_BEFORE_DIGITS = 10  # the most characters before a candidate's first digit: two brackets or signs, four marks each
 _SOON = 3  # the number of characters after a candidate that matter: ":00" turns a date into a time stamp
-
 
 Cluster = tuple[int, int, int]
 """Digits that are near each other: where they begin and end, and their number."""

@@ -4,10 +4,13 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace kernels {
+
+inline std::string_view view(const nanobind::bytes& bytes) { return {bytes.c_str(), bytes.size()}; }
 
 template <typename T>
 using Array = nanobind::ndarray<nanobind::numpy, T, nanobind::c_contig>;

@@ -28,7 +28,7 @@ class OpenModel {
 
   std::tuple<std::int32_t, float, std::vector<float>> predict(nb::bytes text,
                                                               const std::vector<std::size_t>& asked) const {
-    const std::string_view bytes(text.c_str(), text.size());
+    const std::string_view bytes = view(text);
     nb::gil_scoped_release release;
     Prediction found = model_.predict(bytes, asked);
     return {found.label, found.probability, std::move(found.asked)};

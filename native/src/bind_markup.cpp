@@ -24,7 +24,7 @@ void bind_markup(nb::module_& m) {
       .def(
           "counts",
           [](const PhraseCounter& self, nb::bytes text) {
-            const std::string_view bytes(text.c_str(), text.size());
+            const std::string_view bytes = view(text);
             nb::gil_scoped_release release;
             return self.counts(bytes);
           },
@@ -32,7 +32,7 @@ void bind_markup(nb::module_& m) {
   m.def(
       "structure_of",
       [](nb::bytes html, std::size_t sure_depth) {
-        const std::string_view bytes(html.c_str(), html.size());
+        const std::string_view bytes = view(html);
         nb::gil_scoped_release release;
         const HtmlStructure found = structure_of(bytes, sure_depth);
         return std::make_tuple(found.tags, found.attributes, found.depth);
@@ -41,7 +41,7 @@ void bind_markup(nb::module_& m) {
   m.def(
       "beyond_ascii",
       [](nb::bytes data) {
-        const std::string_view bytes(data.c_str(), data.size());
+        const std::string_view bytes = view(data);
         nb::gil_scoped_release release;
         return beyond_ascii(bytes);
       },
@@ -49,20 +49,20 @@ void bind_markup(nb::module_& m) {
   m.def(
       "visible_text",
       [](nb::bytes html, std::size_t chars, std::size_t least) {
-        const std::string_view bytes(html.c_str(), html.size());
+        const std::string_view bytes = view(html);
         nb::gil_scoped_release release;
         return visible_text(bytes, chars, least);
       },
       nb::arg("html"), nb::arg("chars"), nb::arg("least"));
   m.def("may_opt_out", [](const nb::bytes& markup, const std::vector<nb::bytes>& names) {
     std::vector<std::string> parts;
-    for (const nb::bytes& name : names) parts.emplace_back(name.c_str(), name.size());
+    for (const nb::bytes& name : names) parts.emplace_back(view(name));
     nb::gil_scoped_release release;
-    return may_opt_out({markup.c_str(), markup.size()}, parts);
+    return may_opt_out(view(markup), parts);
   });
   m.def("may_license", [](const nb::bytes& markup) {
     nb::gil_scoped_release release;
-    return may_license({markup.c_str(), markup.size()});
+    return may_license(view(markup));
   });
 }
 

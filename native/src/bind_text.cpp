@@ -219,11 +219,7 @@ void bind_text(nb::module_& m) {
         return count_sentences(self, utf8.view(), as_vector(numbers));
       });
 
-  m.def("count_stretches", [](const nb::str& text) {
-    std::size_t count = 0;
-    each_stretch(Utf8(text).view(), [&](std::size_t, std::size_t) { ++count; });
-    return count;
-  });
+  m.def("count_stretches", [](const nb::str& text) { return count_stretches(Utf8(text).view()); });
   m.def("top_ngram_chars", [](const Table& table, const Numbers& words, const std::vector<std::size_t>& sizes) {
     const std::vector<std::uint32_t> numbers = as_vector(words);
     nb::gil_scoped_release release;

@@ -115,18 +115,12 @@ bool is_latex(std::string_view line) {
   return true;
 }
 
-struct Line {
-  std::size_t words = 0;
-  std::size_t longest = 0;  // of its words, in characters
-};
-
-Line measure(std::string_view line) {
-  Line measured;
+bool has_word_above(std::string_view line, std::size_t chars) {
+  std::size_t longest = 0;
   each_stretch(line, [&](std::size_t begin, std::size_t end) {
-    ++measured.words;
-    measured.longest = std::max(measured.longest, count_chars(line.substr(begin, end - begin)));
+    longest = std::max(longest, count_chars(line.substr(begin, end - begin)));
   });
-  return measured;
+  return longest > chars;
 }
 
 }  // namespace
@@ -141,10 +135,10 @@ C4Lines clean_lines(StretchTable& table, std::string_view text, const std::vecto
   std::size_t end = 0;  // of the stretches of the lines so far
   each_line(text, [&](std::size_t from, std::size_t to) {
     std::string_view line = stripped(text.substr(from, to - from));
-    const Line measured = measure(line);
+    const std::size_t words = count_stretches(line);
     const std::size_t start = end;
-    end = std::min(end + measured.words, numbers.size());
-    if (measured.longest > rules.max_word_length) {
+    end = std::min(end + words, numbers.size());
+    if (line.size() > rules.max_word_length && has_word_above(line, rules.max_word_length)) {
       ++lines.long_word;
       return;
     }
@@ -158,7 +152,7 @@ C4Lines clean_lines(StretchTable& table, std::string_view text, const std::vecto
       ++lines.no_end_mark;
       return;
     }
-    if (measured.words < rules.min_words_per_line) {
+    if (words < rules.min_words_per_line) {
       ++lines.few_words;
       return;
     }

@@ -8,7 +8,6 @@
 namespace kernels {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 
 // Returns the bytes of the mark that begins at a byte, if it is one of these. Marks beyond ASCII have three bytes.
@@ -40,26 +39,23 @@ std::size_t run(std::string_view text, std::size_t at, Is is) {
 bool is_shaped(std::string_view text) {
   std::size_t at = 0;
   for (int i = 0; i < 2; ++i) at += mark_at(text, at, "(\"[*$", "“‘");
-  if (const std::size_t letters = run(text, at, is_letter); letters != 0) {
-    at += letters;
-    for (int i = 0; i < 3; ++i) {
-      const std::size_t hyphen = mark_at(text, at, "-", "–—");
-      const std::size_t more = hyphen != 0 ? run(text, at + hyphen, is_letter) : 0;
-      if (more == 0) break;
-      at += hyphen + more;
-    }
-    at += possessive_at(text, at);
-  } else if (const std::size_t digits = run(text, at, is_digit); digits != 0) {
-    at += digits;
-    for (int i = 0; i < 2; ++i) {
-      const std::size_t mark = mark_at(text, at, ".,:/-", "–");
-      const std::size_t more = mark != 0 ? run(text, at + mark, is_digit) : 0;
+  // passes over a mark and a run after it, some times
+  const auto pass_joined = [&](int times, std::string_view marks, std::string_view wide_marks, auto is) {
+    for (int i = 0; i < times; ++i) {
+      const std::size_t mark = mark_at(text, at, marks, wide_marks);
+      const std::size_t more = mark != 0 ? run(text, at + mark, is) : 0;
       if (more == 0) break;
       at += mark + more;
     }
-    if (at < text.size() && text[at] == '-') {
-      if (const std::size_t more = run(text, at + 1, is_letter); more != 0) at += 1 + more;
-    }
+  };
+  if (const std::size_t letters = run(text, at, is_letter); letters != 0) {
+    at += letters;
+    pass_joined(3, "-", "–—", is_letter);
+    at += possessive_at(text, at);
+  } else if (const std::size_t digits = run(text, at, is_digit); digits != 0) {
+    at += digits;
+    pass_joined(2, ".,:/-", "–", is_digit);
+    pass_joined(1, "-", "", is_letter);
   } else {
     return false;
   }

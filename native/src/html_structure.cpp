@@ -41,8 +41,6 @@ constexpr auto kNests = [] {
   return nests;
 }();
 
-constexpr bool is_blank(char byte) { return byte == ' ' || (byte >= '\t' && byte <= '\r'); }
-
 // Counts the attributes in a tag that begins with its name: what follows spaces or slashes.
 std::size_t attributes_in(std::string_view tag) {
   std::size_t count = 0, at = 0;
@@ -78,10 +76,6 @@ std::size_t attributes_in(std::string_view tag) {
     }
   }
   return count;
-}
-
-bool is_at(std::string_view html, std::size_t place, std::string_view lower) {
-  return equals_ignoring_case(html.substr(place, lower.size()), lower);
 }
 
 std::size_t find_tag(std::string_view html, std::string_view tag, std::size_t from) {

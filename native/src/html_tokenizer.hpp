@@ -59,8 +59,19 @@ class Tokenizer {
 // Compares with a name in lower case, whatever the case of `text`.
 bool equals_ignoring_case(std::string_view text, std::string_view lower);
 
+// Whether a name in lower case stands at a place, in any case.
+inline bool is_at(std::string_view text, std::size_t place, std::string_view lower) {
+  return place <= text.size() && equals_ignoring_case(text.substr(place, lower.size()), lower);
+}
+
+// The spaces of HTML.
 inline bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f'; }
 
+// What `\s` means in a pattern of bytes.
+constexpr bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
 inline bool is_letter(char c) { return static_cast<unsigned char>((c | 32) - 'a') < 26; }
+
+inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 }  // namespace kernels

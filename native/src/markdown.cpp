@@ -10,7 +10,6 @@
 namespace kernels {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_word(char c) { return is_letter(c) || is_digit(c); }
 bool is_sign(char c) { return c > ' ' && c < 127 && !is_word(c); }
 

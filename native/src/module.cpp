@@ -21,8 +21,6 @@ using namespace kernels;
 
 namespace {
 
-std::string_view view(nb::bytes bytes) { return {bytes.c_str(), bytes.size()}; }
-
 Comments comments_of(std::string_view name) {
   if (name == "auto") return Comments::kAuto;
   if (name == "keep") return Comments::kKeep;

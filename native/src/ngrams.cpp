@@ -102,7 +102,7 @@ std::vector<std::uint64_t> top_ngram_chars(const StretchTable& table, const std:
   std::vector<std::uint64_t> tops(sizes.size(), 0);
   const std::size_t most = sizes.empty() ? 0 : *std::max_element(sizes.begin(), sizes.end());
   std::vector<std::uint32_t> grams(words.size(), 0);  // of the size before, by number
-  KeyNumbers numbers(random_seed() | 1);
+  KeyNumbers numbers(table.secret() | 1);
   for (std::size_t size = 1; size <= std::min(most, words.size()); ++size) {
     numbers.reset(words.size() - size + 1);
     for (std::size_t i = 0; i + size <= words.size(); ++i)

@@ -9,20 +9,15 @@ namespace {
 
 constexpr std::size_t kMostOfValue = 60;  // bytes of an attribute's value before a part that tells
 
-bool is_any_space(char c) { return is_space(c) || c == '\v'; }
 bool ends_value(char c) { return c == '"' || c == '\'' || c == '<' || c == '>'; }
-bool is_word(char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '_'; }
+bool is_word(char c) { return is_letter(c) || is_digit(c) || c == '_'; }
 
 bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
-
-bool begins(std::string_view text, std::size_t at, std::string_view lower) {
-  return at + lower.size() <= text.size() && equals_ignoring_case(text.substr(at, lower.size()), lower);
-}
 
 // Returns where the value of an attribute begins whose name ends at a byte, or npos.
 std::size_t value_after(std::string_view text, std::size_t at) {
   const auto pass_spaces = [&] {
-    while (at < text.size() && is_any_space(text[at])) ++at;
+    while (at < text.size() && is_blank(text[at])) ++at;
   };
   pass_spaces();
   if (at >= text.size() || text[at] != '=') return std::string_view::npos;
@@ -54,11 +49,11 @@ bool declares(std::string_view markup, std::size_t at) {
   constexpr std::string_view kDeeds = "creativecommons.org/";
   if (at == 0 || (markup[at - 1] | 32) != 'l') return false;
   const std::size_t end = at - 1, from = at - std::min(at, kLookBack);
-  if (end >= from + kDeeds.size() && begins(markup, end - kDeeds.size(), kDeeds)) return true;
+  if (end >= from + kDeeds.size() && is_at(markup, end - kDeeds.size(), kDeeds)) return true;
   for (std::size_t start = from; start < end; ++start) {
     if (start > 0 && is_word(markup[start - 1])) continue;
     for (const std::string_view name : {"rel", "itemprop", "property", "name"}) {
-      if (!begins(markup, start, name)) continue;
+      if (!is_at(markup, start, name)) continue;
       const std::size_t value = value_after(markup.substr(0, end), start + name.size());
       if (value == std::string_view::npos || end - value > kMostOfValue) continue;
       const std::string_view before = markup.substr(value, end - value);
@@ -73,7 +68,7 @@ bool is_key(std::string_view markup, std::size_t at) {
   constexpr std::string_view kKey = "\"license\"";
   if (at < 2 || markup.substr(at - 2, kKey.size()) != kKey) return false;
   std::size_t end = at - 2 + kKey.size();
-  for (int i = 0; i < 9 && end < markup.size() && is_any_space(markup[end]); ++i) ++end;
+  for (int i = 0; i < 9 && end < markup.size() && is_blank(markup[end]); ++i) ++end;
   return end < markup.size() && markup[end] == ':';
 }
 
@@ -82,7 +77,7 @@ bool is_key(std::string_view markup, std::size_t at) {
 bool may_opt_out(std::string_view markup, const std::vector<std::string>& names) {
   std::string tag;
   for (std::size_t at = markup.find('<'); at != std::string_view::npos; at = markup.find('<', at + 1)) {
-    if (!begins(markup, at + 1, "meta")) continue;
+    if (!is_at(markup, at + 1, "meta")) continue;
     tag = markup.substr(at + 1, std::min(markup.find('<', at + 1), markup.size()) - at - 1);
     for (char& c : tag) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c | 32 : c);
     const bool named = std::any_of(names.begin(), names.end(), [&](const std::string& name) { return has(tag, name); });

@@ -11,7 +11,6 @@
 namespace kernels {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_alnum(char c) { return is_letter(c) || is_digit(c); }
 
 // Every printable character of ASCII other than letters and digits is punctuation. So what is left of a normalized

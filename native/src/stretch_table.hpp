@@ -91,6 +91,9 @@ class StretchTable {
 
   std::string roles(const std::uint32_t* numbers, std::size_t count) const;
 
+  // A number that nobody can foresee: a base of hashes.
+  std::uint64_t secret() const { return base_; }
+
   // For functions that read many values: the table must not change while one has the lock.
   std::unique_lock<std::mutex> lock() const { return std::unique_lock(mutex_); }
   const Vocabulary& vocabulary() const { return vocabulary_; }

@@ -9,8 +9,6 @@ namespace {
 constexpr std::uint32_t kSeed = 2166136261U;
 constexpr std::uint32_t kPrime = 16777619U;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
 // Signs of 3 bytes that end a sentence, or part one, in scripts other than Latin, Greek and Cyrillic.
 bool ends_sentence(std::string_view sign) {
   return sign == "。" || sign == "！" || sign == "？" || sign == "।" || sign == "။" || sign == "។" || sign == "።";

@@ -79,6 +79,12 @@ void each_stretch(std::string_view text, Found found) {
   if (text.size() > begin) found(begin, text.size());
 }
 
+inline std::size_t count_stretches(std::string_view text) {
+  std::size_t count = 0;
+  each_stretch(text, [&](std::size_t, std::size_t) { ++count; });
+  return count;
+}
+
 // Calls `found(begin, end)` for each line, as str.splitlines finds them.
 template <typename Found>
 void each_line(std::string_view text, Found found) {

@@ -14,8 +14,7 @@ constexpr std::string_view kHidden[] = {"script", "style", "noscript", "template
 // Whether a name of a tag is at a place, and no letter, digit or underscore of any script after it.
 bool is_name(std::string_view html, std::size_t at, std::string_view name) {
   const std::size_t end = at + name.size();
-  return equals_ignoring_case(html.substr(at, name.size()), name) &&
-         (end >= html.size() || (class_at(html, end) & kWordChar) == 0);
+  return is_at(html, at, name) && (end >= html.size() || (class_at(html, end) & kWordChar) == 0);
 }
 
 // Returns the place after the name of an end tag, or the end of the page.

@@ -1,4 +1,4 @@
-"""Sentences as spaCy's rule-based sentencizer counts them, token by token. The oracle of the kernel."""
+"""Sentences as the kernel counts them, and its oracle: as spaCy's rule-based sentencizer counts them, by tokens."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ import re
 import unicodedata
 
 from corpus.text.punctuation import SENTENCE_ENDS
-from corpus.text.words import split_words
+from corpus.text.words import split_words, stretches_of
 
 _SPACES = re.compile(r"(\s+)")
+
+
+def count_sentences(text: str, language: str = "en") -> int:
+    """Return the number of sentences by the kernel, as it counts those of a line for C4."""
+    stretches = stretches_of(text, language)
+    return stretches.table.kernel.count_sentences(text, stretches.numbers)
 
 
 def count_by_tokens(text: str, language: str = "en") -> int:

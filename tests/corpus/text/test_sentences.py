@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from spacy.pipeline import Sentencizer
 
 from corpus.text.punctuation import SENTENCE_ENDS
-from corpus.text.sentences import count_sentences
-from tests.reference.sentences import count_by_tokens
+from tests.reference.sentences import count_by_tokens, count_sentences
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from corpus.errors import ConfigError
 from corpus.text import words
 from corpus.text.punctuation import PUNCTUATION, PUNCTUATION_SET, TERMINAL_PUNCTUATION
-from corpus.text.sentences import count_sentences
 from corpus.text.shingles import shingles_of
 from corpus.text.vocabulary import Words
 from corpus.text.words import SEGMENTED, check_language, check_segmenter, split_words, stretches_of
 from tests.growth import assert_linear
+from tests.reference.sentences import count_sentences
 
 TEXTS = [
     "Mr. O'Neill can't say whether the U.S. pays $3.50/kg (see http://a.example/b?c=1), does he?",
