@@ -1,6 +1,6 @@
 """The stages (one file per rule family), their registry `STAGES`, and the named recipes.
 
-from corpus import read_warc
+from corpus.warc.reader import read_warc
 from filters import load_recipe
 
 for outcome in load_recipe("fineweb").run(read_warc("x.warc.gz")):

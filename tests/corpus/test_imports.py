@@ -31,3 +31,14 @@ def test_what_is_in_use_stays_and_the_rest_can_be_imported_later(monkeypatch):
         with pytest.raises(ImportError):
             importlib.import_module(HEAVY[1])
     assert HEAVY[1] not in sys.modules
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pandas") is None, reason="pandas is not installed")
+def test_arrays_are_made_and_copied_without_pandas_until_somebody_asks_for_a_data_frame():
+    program = (
+        "import sys; import pyarrow as pa; from corpus.imports import leave_out_pandas; leave_out_pandas(); "
+        "made = pa.table({'a': [1, None]}), pa.array([True]).to_numpy(zero_copy_only=False); "
+        "print('pandas' in sys.modules, len(made[0].to_pandas()))"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "2"]
