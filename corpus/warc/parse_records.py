@@ -42,6 +42,16 @@ class RecordParser:
     file: Window | None = None
     """The file, if it is itself the stream. Then the parser can look far ahead without reading all bytes in between."""
 
+    def only_record(self, content: bytes, start: int) -> Record | None:
+        """Return the record of a gzip member whose content is one record as the standard has it, otherwise None."""
+        head = parse_head(content)
+        if head is None or not head.kind or head.length is None or head.length > self.max_block:
+            return None
+        if content[head.size + head.length :] != head.closing:  # a wrong length may be negative here
+            return None
+        block = content[head.size : -len(head.closing)]
+        return Record(self.warc, start, head.kind, head.headers, block, head.length, 0, "")
+
     def member(self, buffer: StreamBuffer, size: int, start: int, end: int) -> Iterator[Record | Damage]:
         """Parse the records of an intact gzip member of `size` bytes, from `start` to `end` in the file."""
         inner = 0

@@ -63,11 +63,7 @@ class RangeReader(Iterator[Record | Damage]):
         while at < self._range_end:
             member = inflate(self._window, at, self._max_block + HEAD_BYTES)
             after = member.end if member.state == "ok" else self._after_damage(starts, at, member)
-            items: Iterator[Record | Damage] = iter(())
-            if member.state != "ok":
-                items = iter([self._damage(member, after)])
-            elif member.content.strip(b"\r\n"):
-                items = self._parser.member(self._buffer(member), member.size, at, after)
+            items = self._items_of(member, after)
             # One item is read ahead, to find out whether the next place is in this member or in the next one.
             for number, (item, following) in enumerate(pairwise(chain(items, [None])), 1):
                 self.offset, self.inner = (after, 0) if following is None else (at, number)
@@ -77,6 +73,18 @@ class RangeReader(Iterator[Record | Damage]):
             at, skip = after, 0
             self.offset, self.inner = at, 0
         self.end = at
+
+    def _items_of(self, member: Member, after: int) -> Iterator[Record | Damage]:
+        if member.state != "ok":
+            return iter([self._damage(member, after)])
+        if len(member.content) == member.size:
+            record = self._parser.only_record(member.content, member.start)
+            if record is not None:  # as in nearly all members
+                member.content = b""
+                return iter([record])
+        if not member.content.strip(b"\r\n"):
+            return iter(())
+        return self._parser.member(self._buffer(member), member.size, member.start, after)
 
     def _buffer(self, member: Member) -> StreamBuffer:
         content, member.content = member.content, b""
