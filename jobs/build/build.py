@@ -34,7 +34,8 @@ from corpus.version import versions
 from jobs.build.compare import Comparison, alarm
 from jobs.build.compare_documents import compare_documents, make_index
 from jobs.build.compare_lines import compare_lines
-from jobs.build.inputs import LOOKED_UP, check_unchanged, plan_all
+from jobs.build.contents import plan_all
+from jobs.build.inputs import LOOKED_UP, check_unchanged
 from jobs.build.packing import pack
 from jobs.build.plan import OPTIONAL, Build, Job, Plan, chosen_size, claim_folder, make_plan
 from jobs.build.timings import costs_of

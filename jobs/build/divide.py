@@ -23,7 +23,8 @@ from corpus.storage.gathered import digest_of, gathered
 from corpus.storage.store import Store, open_store
 from corpus.tables.ledger import add_counts, no_counts
 from corpus.warc.source import input_changed
-from jobs.build.inputs import Input, look_up, plan_units, together
+from jobs.build.contents import plan_units
+from jobs.build.inputs import Input, look_up, together
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ from corpus.storage.store import Location, Store, open_store
 from corpus.tables.takedown import TAKEDOWN_FILE, Takedown, takedown_of
 from corpus.version import versions
 from jobs.build.compare import ALARM_RATE
-from jobs.build.inputs import Input, find_columns, find_inputs
+from jobs.build.contents import find_columns
+from jobs.build.inputs import Input, find_inputs
 from jobs.runner.execution import Execution
 from jobs.runner.folder import claim
 

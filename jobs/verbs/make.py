@@ -21,7 +21,7 @@ from corpus.sandbox.unit import Unit
 from corpus.storage.store import Location
 from filters import load_recipe
 from jobs.build.build import build
-from jobs.build.inputs import plan_all
+from jobs.build.contents import plan_all
 from jobs.build.plan import Job, Plan, make_plan, unit_size
 from jobs.build.robots import index_robots, robots_setting
 from jobs.runner.execution import JobResult

@@ -469,8 +469,8 @@ def test_archives_are_read_as_from_a_disk(server, folder):
 def test_local_runs_import_no_library_for_servers(tmp_path):
     path = write_warc(tmp_path / "w.warc.gz", {"http://a.example/": page()})
     script = (
-        "import sys, corpus.sandbox.page_worker, jobs.build.inputs\n"
-        f"for item in jobs.build.inputs.find_inputs([{str(path)!r}]): jobs.build.inputs.plan_units(item, 1000)\n"
+        "import sys, corpus.sandbox.page_worker, jobs.build.contents, jobs.build.inputs\n"
+        f"for item in jobs.build.inputs.find_inputs([{str(path)!r}]): jobs.build.contents.plan_units(item, 1000)\n"
         "print({'urllib3', 'obstore'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
