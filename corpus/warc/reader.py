@@ -67,7 +67,7 @@ class RangeReader(Iterator[Record | Damage]):
             if member.state != "ok":
                 items = iter([self._damage(member, after)])
             elif member.content.strip(b"\r\n"):
-                items = self._parser.member(self._buffer(member), member.size, at, after)
+                items = self._parser.member(buffer_of(member), member.size, at, after)
             # One item is read ahead, to find out whether the next place is in this member or in the next one.
             for number, (item, following) in enumerate(pairwise(chain(items, [None])), 1):
                 self.offset, self.inner = (after, 0) if following is None else (at, number)
@@ -77,14 +77,6 @@ class RangeReader(Iterator[Record | Damage]):
             at, skip = after, 0
             self.offset, self.inner = at, 0
         self.end = at
-
-    def _buffer(self, member: Member) -> StreamBuffer:
-        content, member.content = member.content, b""
-        if len(content) < member.size:
-            return StreamBuffer(iter(Member(self._window, member.start)))
-        buffer = StreamBuffer(iter(()))
-        buffer.data += content
-        return buffer
 
     def _damage(self, member: Member, after: int) -> Damage:
         kind = "header" if member.state == "none" else "gzip"
@@ -104,6 +96,16 @@ class RangeReader(Iterator[Record | Damage]):
             swallowed = starts.next(at + 1, end=end)
             return swallowed if swallowed < end and starts.leads_to(swallowed, end) else end
         return starts.next(at + 1)
+
+
+def buffer_of(member: Member) -> StreamBuffer:
+    """Return the content of an intact member, which is taken out of it."""
+    content, member.content = member.content, b""
+    if len(content) < member.size:
+        return StreamBuffer(iter(Member(member.window, member.start)))
+    buffer = StreamBuffer(iter(()))
+    buffer.data += content
+    return buffer
 
 
 _DETAIL = {"truncated": "cut short", "none": "no gzip member"}

@@ -10,19 +10,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from corpus.documents.columns import Columns
 from corpus.net.client import Client
 from corpus.net.urls import redact
-from corpus.sandbox.seen import is_unchanged
+from corpus.sandbox.captures import is_same, name_of_captures
 from corpus.sandbox.unit import Unit
-from corpus.storage.commits import commit, commit_key, read_commit
+from corpus.storage.commits import Part, commit, commit_key, read_commit
 from corpus.storage.crash_points import reached
 from corpus.storage.gathered import digest_of, gathered
 from corpus.storage.store import Store, open_store
 from corpus.tables.ledger import add_counts, no_counts
-from corpus.warc.source import input_changed
+from corpus.warc.chosen import CHOSEN_FORMAT
+from corpus.warc.source import digest_of_samples, digest_of_start, input_changed
+from jobs.build.choose import VolumeCaptures
 from jobs.build.contents import plan_units
 from jobs.build.inputs import Input, look_up, together
 
@@ -35,13 +38,20 @@ class Divided:
     form: tuple[str, str, str] = ("", "", "")
     """The layout, the codec and the flavor."""
     ranges: list[tuple[int, int]] = field(default_factory=list)
+    captures: Part | None = None
+    """The file of the captures of all units of the volume, if an index chose them."""
+    box: int = 0
+    """The box of the first unit in this file."""
 
     def units(self, columns: Columns | None) -> list[Unit]:
         item, named = self.item, json.dumps(columns.as_dict()) if columns is not None else ""
         return [
-            Unit(item.name, item.path, item.identity, *self.form, start, end, item.tag, named)
-            for start, end in self.ranges
-        ]
+            Unit(
+                item.name, item.path, item.identity, *self.form, start, end, item.tag, named,
+                name_of_captures(self.captures, box) if self.captures is not None else "",
+            )
+            for box, (start, end) in enumerate(self.ranges, self.box)
+        ]  # fmt: skip
 
 
 def divide_task(payload: dict[str, Any]) -> dict[str, Any]:
@@ -52,31 +62,62 @@ def divide_task(payload: dict[str, Any]) -> dict[str, Any]:
     store = open_store(payload["store"])
     columns = Columns.from_dict(payload["columns"]) if payload["columns"] else None
     items = [Input(**one) for one in payload["inputs"]]
+    key = commit_key("divided", {"inputs": [item.name for item in items]}, payload["depends"])
+    done = read_commit(store, key)
+    chosen, identify = payload["chosen"], digest_of_start if payload["chosen"] else digest_of_samples
+    captures = VolumeCaptures(store, chosen, payload["volume"]) if chosen and done is None else None
+    if captures is not None:
+        items = [items[number] for number in captures.archives]
+    elif chosen and done is not None:
+        there = {entry["name"] for entry in done.facts["inputs"]}
+        items = [item for item in items if item.name in there]
     with Client() as client:
         locations = [item.path for item in items]
-        items = together(lambda item: item if item.identity else look_up(item, client), items, locations, client)
-        key = commit_key("divided", {"inputs": [item.name for item in items]}, payload["depends"])
-        done = read_commit(store, key)
+        items = together(
+            lambda item: item if item.identity else look_up(item, client, identify), items, locations, client
+        )
         if done is None:
             reached("division_begun")
-            units = together(
-                lambda item: plan_units(item, payload["unit_bytes"], columns, client), items, locations, client
-            )
-            facts = {"inputs": [_entry(item, own) for item, own in zip(items, units, strict=True)]}
-            done = commit(store, key, [], facts)
+            if captures is not None:
+                parts, facts = _with_captures(store, captures, items, payload["unit_bytes"])
+            else:
+                units = together(
+                    lambda item: plan_units(item, payload["unit_bytes"], columns, client), items, locations, client
+                )
+                parts, facts = [], {"inputs": [_entry(item, own) for item, own in zip(items, units, strict=True)]}
+            done = commit(store, key, parts, facts)
     for item, entry in zip(items, done.facts["inputs"], strict=True):
         if [item.size, item.identity] != [entry["bytes"], entry["identity"]]:
             raise input_changed(redact(item.path), "since the run read it")
-    made = {"inputs": [asdict(item) for item in items]}
+    made = {"inputs": [asdict(item) for item in items], "captures": done.facts.get("captures", 0)}
     if payload["gathered"]:
         return {**made, **_checked(store, payload["gathered"], items)}
-    return {**made, "divided": [[entry["form"], entry["ranges"]] for entry in done.facts["inputs"]]}
+    divided = [[entry["form"], entry["ranges"], entry.get("box", 0)] for entry in done.facts["inputs"]]
+    return {**made, "divided": divided, "file": asdict(done.part("captures")) if chosen else None}
+
+
+def _with_captures(
+    store: Store, captures: VolumeCaptures, items: list[Input], unit_bytes: int
+) -> tuple[list[Part], dict[str, Any]]:
+    """Return the part and the facts of a division of chosen captures."""
+    part, ranges = captures.write(store, unit_bytes)
+    form = [CHOSEN_FORMAT.layout, CHOSEN_FORMAT.codec, CHOSEN_FORMAT.flavor]
+    boxes = accumulate(map(len, ranges), initial=0)
+    entries = [
+        {**_described(item), "form": form, "ranges": own, "box": box}
+        for item, own, box in zip(items, ranges, boxes, strict=False)
+    ]
+    return [part], {"inputs": entries, "captures": len(captures)}
 
 
 def _entry(item: Input, units: list[Unit]) -> dict[str, Any]:
     first = units[0]
     form, ranges = [first.layout, first.codec, first.flavor], [[unit.start, unit.end] for unit in units]
-    return {"name": item.name, "bytes": item.size, "identity": item.identity, "form": form, "ranges": ranges}
+    return {**_described(item), "form": form, "ranges": ranges}
+
+
+def _described(item: Input) -> dict[str, Any]:
+    return {"name": item.name, "bytes": item.size, "identity": item.identity}
 
 
 def _checked(store: Store, key: str, items: list[Input]) -> dict[str, Any]:
@@ -86,7 +127,7 @@ def _checked(store: Store, key: str, items: list[Input]) -> dict[str, Any]:
     counts = no_counts()
     for one in commits:
         seen, item = one.facts.get("seen"), there[one.facts["unit"]["warc"]]
-        if seen and not is_unchanged(seen, item.path, item.tag):
+        if seen and not is_same(store, one.facts["unit"]["chosen"], seen, item.path, item.tag):
             raise input_changed(redact(item.path), "since the run read it")
         add_counts(counts, one.facts["counts"])
     seconds = sum(one.facts["seconds"] for one in commits)
@@ -96,5 +137,6 @@ def _checked(store: Store, key: str, items: list[Input]) -> dict[str, Any]:
 def divided_of(result: Mapping[str, Any]) -> list[Divided]:
     """Return the inputs in the result of `divide_task`, with their units unless these are done."""
     items = [Input(**one) for one in result["inputs"]]
-    own = result.get("divided") or [[("", "", ""), []]] * len(items)
-    return [Divided(item, form, ranges) for item, (form, ranges) in zip(items, own, strict=True)]
+    own = result.get("divided") or [[("", "", ""), [], 0]] * len(items)
+    file = Part(**result["file"]) if result.get("file") else None
+    return [Divided(item, form, ranges, file, box) for item, (form, ranges, box) in zip(items, own, strict=True)]

@@ -8,7 +8,7 @@ import os
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ from corpus.net.urls import OBJECT_STORES, is_url, is_utf8, object_key, redact, 
 from corpus.sandbox.seen import is_unchanged, must_be_read
 from corpus.sandbox.unit import Seen
 from corpus.storage.store import Store
-from corpus.warc.source import digest_of_ends, digest_of_samples, input_changed
+from corpus.warc.source import Source, digest_of_ends, digest_of_samples, digest_of_start, input_changed
 from jobs.build.crawl import WHOLE_CRAWL, crawl_files, is_crawl
 from jobs.runner.terminal import say
 
@@ -61,21 +61,22 @@ The tasks that divide archives look up the others. On a web server, an archive c
 
 
 def find_inputs(given: Iterable[str], limit: int | None = None, base: str | None = None,
-                sample: int | None = None, seed: int = 0, most: int | None = None) -> list[Input]:  # fmt: skip
+                sample: int | None = None, seed: int = 0, most: int | None = None, whole: bool = False
+                ) -> list[Input]:  # fmt: skip
     """Return the archives that the arguments name, sorted by name.
 
     `limit` keeps only the first archives, in the order of the arguments. `sample` keeps a random draw of this many
     archives, which `seed` decides. A file that is given twice is read once. If files in different folders have the same
-    name, enough folders are put before each name to tell them apart. Crawls are looked up at `base`. With `most`, only
-    the first files by name are looked up, and those that share a name. Raises InputError if an argument names nothing
-    readable, or if two files of the same name may be the same.
+    name, enough folders are put before each name to tell them apart. Crawls are looked up at `base`. A crawl needs
+    `limit`, `sample` or `whole`. With `most`, only the first files by name are looked up, and those that share a name.
+    Raises InputError if an argument names nothing readable, or if two files of the same name may be the same.
     """
     given = list(given)
     if base is not None and not any(map(is_crawl, given)):
         raise ConfigError("--base is only for crawls, and no input is a crawl.", "Name a crawl: CC-MAIN-2026-43.")
     found: dict[str, dict[str, list[list[Input]]]] = {}  # by name and identity, the places of each archive
     with Client() as client:
-        first = limit if sample is None else WHOLE_CRAWL
+        first = WHOLE_CRAWL if sample is not None or (whole and limit is None) else limit
         every = dict.fromkeys(location for argument in given for location in _locations(argument, first, base, client))
         chosen = list(every)[:limit]
         if sample is not None and sample < len(chosen):
@@ -150,7 +151,7 @@ def find_in_run(given: Iterable[str], known: Iterable[Mapping[str, Any]]) -> dic
     for item in find_inputs(given):
         names = by_file.get(item.name.rpartition("/")[2], [])
         if names and all(item.identity != one["identity"] for one in names):
-            item = replace(item, identity=_former_identity(item))
+            item = replace(item, identity=_identity_of_kind(item, {one["identity"] for one in names}))
         path = "/".join(("", *_path(item)))
         ranked = ((item.identity == one["identity"], path.endswith("/" + one["name"]), one["name"]) for one in names)
         same, _, name = max(ranked, default=(False, False, item.name))
@@ -159,10 +160,12 @@ def find_in_run(given: Iterable[str], known: Iterable[Mapping[str, Any]]) -> dic
     return {name: item for name, (_, item) in found.items()}
 
 
-def _former_identity(item: Input) -> str:
-    """Return the identity that runs gave to an archive until 2026-11: a digest of both ends."""
+def _identity_of_kind(item: Input, known: Set[str]) -> str:
+    """Return one of the known identities if the archive has it. Runs gave archives a digest of both ends until 2026-11,
+    and give one of the start to those of which they read only chosen pages."""
     with closing(open_source(item.path, item.name, tag=item.tag)) as source:
-        return digest_of_ends(source)[:32]
+        others = (digest(source)[:32] for digest in (digest_of_ends, digest_of_start))
+        return next((one for one in others if one in known), item.identity)
 
 
 def _locations(argument: str, limit: int | None, base: str | None, client: Client) -> list[str]:
@@ -272,12 +275,12 @@ def _glob(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(parts))
 
 
-def look_up(item: Input, client: Client) -> Input:
-    """Return an archive with its size, tag and identity. The identity is a digest of samples, so it does not depend on
-    the location."""
+def look_up(item: Input, client: Client, identify: Callable[[Source], str] = digest_of_samples) -> Input:
+    """Return an archive with its size, tag and identity. The identity is a digest of some bytes, so it does not depend
+    on the location."""
     try:
         with closing(open_source(item.path, item.name, client=client)) as source:
-            return replace(item, size=source.size, identity=digest_of_samples(source)[:32], tag=source.tag)
+            return replace(item, size=source.size, identity=identify(source)[:32], tag=source.tag)
     except OSError as error:
         raise _unreadable(item.path, error) from None
 
