@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,7 +49,8 @@ class Listed:
         return {
             "url_surtkey": key, "url": self.url, "url_host_name": host,
             "url_host_registered_domain": ".".join(labels[-2:]), "url_path": urlsplit(self.url).path,
-            "fetch_time": 1_792_000_000_000, "fetch_status": 200, "content_digest": f"{zlib.crc32(self.url.encode()):032X}",
+            "fetch_time": 1_792_000_000_000, "fetch_status": 200,
+            "content_digest": "CH7IV3XAD3M7A42JARKRLJ3T5PGGCGXD",
             "content_mime_detected": "text/html", "content_languages": self.languages, "warc_filename": self.archive,
             "warc_record_offset": self.offset, "warc_record_length": self.length, "warc_segment": "1.1",
         }  # fmt: skip

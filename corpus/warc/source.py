@@ -14,7 +14,7 @@ from typing import Protocol
 from corpus.errors import InputChanged
 
 BLOCK_BYTES = 1 << 20
-_SAMPLED = 1 << 16
+START_BYTES = _SAMPLED = 1 << 16
 _MIDDLES = 8
 """The number of samples between the ends.
 

@@ -53,11 +53,11 @@ class Chosen:
     @property
     def captures(self) -> int:
         """The number of chosen captures. A capture that the index has twice counts twice."""
-        return self._sum("captures")
+        return self.total("captures")
 
     @property
     def bytes(self) -> int:
-        return self._sum("bytes")
+        return self.total("bytes")
 
     @property
     def volumes(self) -> set[int]:
@@ -67,14 +67,11 @@ class Chosen:
     def facts(self) -> dict[str, Any]:
         """Return the facts for run.json. They depend on the index and on the choice alone."""
         files = [done.facts["index"] for done in self.commits]
-        index = {"files": len(files), "bytes": sum(one["bytes"] for one in files), "rows": self._sum("rows")}
-        return {"index": {**index, "digest": digest_of_index(files)}, "elsewhere": self._sum("elsewhere")}
+        index = {"files": len(files), "bytes": sum(one["bytes"] for one in files), "rows": self.total("rows")}
+        return {"index": {**index, "digest": digest_of_index(files)}, "elsewhere": self.total("elsewhere")}
 
-    def read(self) -> dict[str, int]:
-        """Return what the tasks have read of the index: row groups, requests and bytes."""
-        return {name: self._sum(name) for name in ("groups", "requests", "read")}
-
-    def _sum(self, name: str) -> int:
+    def total(self, name: str) -> int:
+        """Return the sum of a count over the files of the index."""
         return sum(int(done.facts[name]) for done in self.commits)
 
 
@@ -208,6 +205,10 @@ class VolumeCaptures:
         for start, end in pairwise(self._starts):
             yield rows.slice(start, end - start)
 
+    def pieces(self, unit_bytes: int) -> Iterator[pa.RecordBatch]:
+        """Yield the captures of each unit."""
+        return (piece for rows in self._of_each() for piece in _divided(rows, unit_bytes))
+
     def write(self, store: Store, unit_bytes: int) -> tuple[Part, list[list[tuple[int, int]]]]:
         """Write a file with a box for the captures of each unit, and return it with the units of each archive, as
         ranges of bytes. A range begins where the range before it ends."""
@@ -216,7 +217,7 @@ class VolumeCaptures:
         with Outbox(store, "captures", self._rows.num_rows) as out:
             for rows in self._of_each():
                 ranges.append([])
-                for piece in _pieces(rows, unit_bytes):
+                for piece in _divided(rows, unit_bytes):
                     out.put(next(numbers), piece)
                     end = pc.max(pc.add(piece["offset"], piece["length"])).as_py()
                     start = ranges[-1][-1][1] if ranges[-1] else piece["offset"][0].as_py()
@@ -224,7 +225,7 @@ class VolumeCaptures:
             return out.finish(), ranges
 
 
-def _pieces(rows: pa.Table, unit_bytes: int) -> Iterator[pa.RecordBatch]:
+def _divided(rows: pa.Table, unit_bytes: int) -> Iterator[pa.RecordBatch]:
     """Divide the captures of an archive among units."""
     ends = np.cumsum(rows["length"].to_numpy())
     start = before = 0

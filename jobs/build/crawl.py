@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import re
 import zlib
 from itertools import islice
@@ -64,7 +65,7 @@ def root_of(base: str | None) -> str:
     base = (base or BASE).rstrip("/")
     if is_url(base) and redact(base) != base:
         raise ConfigError("A --base URL can't have a user name or a query.", "Set credentials in the environment.")
-    return base
+    return base if is_url(base) else os.path.abspath(base)
 
 
 def _list(name: str, root: str, file: str, limit: int, client: Client) -> list[str]:

@@ -20,7 +20,7 @@ from corpus.documents.footers import check_footer
 from corpus.documents.parquet_rows import open_parquet
 from corpus.errors import InputChanged, InputError, InputUnreachable, IntegrityError
 from corpus.warc.chosen import hash_of_url
-from corpus.warc.source import Source
+from corpus.warc.source import START_BYTES, Source
 from jobs.build.choice import Choice
 
 _PLACE = {"warc_filename": "text", "warc_record_offset": "whole numbers", "warc_record_length": "whole numbers"}
@@ -38,20 +38,24 @@ FOUND_SCHEMA = pa.schema(
 
 
 class CountingSource:
-    """A source that counts its reads. It holds the end of the file, where the footer is."""
+    """A source that counts its reads. It holds the start and the end of the file, where its identity and its footer
+    are."""
 
     def __init__(self, source: Source) -> None:
         self.name, self.size = source.name, source.size
         self.requests = self.bytes = 0
         self._source = source
-        self._end_at, self._end = self.size, b""
+        self._start, self._end_at, self._end = b"", self.size, b""
+        self._start = self.read(0, START_BYTES)
+        self.hold_end(_END_BYTES)
 
     def hold_end(self, length: int) -> None:
-        self._end_at, self._end = self.size, b""
         start = max(self.size - length, 0)
-        self._end_at, self._end = start, self.read(start, length)
+        self._end_at, self._end = start, self.read(start, self._end_at - start) + self._end
 
     def read(self, offset: int, length: int) -> bytes:
+        if offset + length <= len(self._start):
+            return self._start[offset : offset + length]
         if offset >= self._end_at:
             return self._end[offset - self._end_at :][:length]
         self.requests += 1
@@ -66,7 +70,6 @@ class IndexFile:
     def __init__(self, source: CountingSource, choice: Choice) -> None:
         self._name, self._choice = source.name, choice
         try:
-            source.hold_end(_END_BYTES)
             size = int.from_bytes(source.read(source.size - 8, 4), "little")
             if _END_BYTES < size + 8 <= source.size:
                 source.hold_end(size + 8)

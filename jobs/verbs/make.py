@@ -23,6 +23,7 @@ from filters import load_recipe
 from jobs.build.build import build
 from jobs.build.choice import Choice
 from jobs.build.contents import plan_all
+from jobs.build.cost import Cost, cost_of, cost_of_units
 from jobs.build.plan import Job, Plan, make_plan, unit_size
 from jobs.build.remove import read_list
 from jobs.build.robots import index_robots, robots_setting
@@ -126,6 +127,9 @@ def build_command(
     )  # fmt: skip
     if dry_run:
         plan = make_plan(job)
+        if job.choice is not None:
+            _show_cost(cost_of(job, plan, where.engine_here, Progress()), plan, job, as_json)
+            return
         _show_plan(plan, plan_all(plan.inputs, unit_size(job, plan), plan.columns), job, as_json)
         return
     result = build(job, lambda: where.engine(out), Progress())
@@ -190,11 +194,27 @@ def _show_quarantined(units: list[dict[str, Any]]) -> None:
         say("Run the same command to try these units again. Other units are not read again.")
 
 
+def _show_cost(cost: Cost, plan: Plan, job: Job, as_json: bool) -> None:
+    stages, found = [bound.name for bound in job.recipe.stages], cost.as_dict()
+    if as_json:
+        show_json({"choice": plan.identity["choice"], **found, "stages": stages})
+        return
+    index, pages = found["index"], found["pages"]
+    say(f"Index: {index['files']} files, {index['bytes']:,} bytes, {index['rows']:,} rows.")
+    say(f"Read of it: {index['row_groups']:,} row groups, {index['requests']:,} requests, {index['read']:,} bytes.")
+    say(f"Chosen: {found['captures']:,} pages in {found['archives']:,} of {len(plan.inputs):,} archives.")
+    if found["elsewhere"]:
+        say(f"{found['elsewhere']:,} more pages meet the conditions, in archives that are not read.")
+    say(f"To read: {pages['requests']:,} requests, {pages['bytes']:,} bytes.")
+    say(f"recipe {job.recipe.name}: {' → '.join(stages)}")
+
+
 def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
     size = sum(item.size for item in plan.inputs)
     stages = [bound.name for bound in job.recipe.stages]
     if as_json:
         counts = {"inputs": len(plan.inputs), "bytes": size, "units": len(units)}
+        counts |= {"requests": cost_of_units(units).requests}
         identity = {"stages": stages, "fingerprint": plan.fingerprint}
         show_json({**counts, **identity, "plan": [unit.content() for unit in units]})
         return
@@ -203,6 +223,8 @@ def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
     if len(units) > _SHOWN:
         say(f"… and {len(units) - _SHOWN} more")
     say(f"{len(plan.inputs)} files, {size:,} bytes, {len(units)} units")
+    if requests := cost_of_units(units).requests:
+        say(f"To read: about {requests:,} requests")
     say(f"recipe {job.recipe.name}: {' → '.join(stages)}")
 
 
