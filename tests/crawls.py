@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -56,9 +57,13 @@ class Listed:
         }  # fmt: skip
 
 
-def write_archive(base: Path, name: str, pages: Mapping[str, tuple[bytes, str | None]]) -> list[Listed]:
+def write_archive(
+    base: Path, name: str, pages: Mapping[str, tuple[bytes, str | None]], gaps: Collection[str] = ()
+) -> list[Listed]:
     """Write an archive with a request, a response and metadata for each page, and return what the index says of it.
-    Each page has a body and its languages."""
+
+    Each page has a body and its languages. After the pages in `gaps` come 200 KB of something else.
+    """
     path = f"crawl-data/{CRAWL}/segments/1.1/warc/{name}"
     (base / path).parent.mkdir(parents=True, exist_ok=True)
     listed = []
@@ -69,7 +74,8 @@ def write_archive(base: Path, name: str, pages: Mapping[str, tuple[bytes, str | 
             offset = out.tell()
             out.write(_member(record("response", url, http(body), number)))
             listed.append(Listed(url, languages, path, offset, out.tell() - offset))
-            out.write(_member(record("metadata", url, b"fetchTimeMs: 7\r\n", number)))
+            filler = Random(number).randbytes(200_000) if url in gaps else b""
+            out.write(_member(record("metadata", url, b"fetchTimeMs: 7\r\n" + filler, number)))
     return listed
 
 
@@ -89,9 +95,8 @@ def index_path(number: int, subset: str = "warc") -> str:
     return f"cc-index/table/cc-main/warc/crawl={CRAWL}/subset={subset}/part-{number:05d}-b1c2.c000.gz.parquet"
 
 
-def write_index(base: Path, listed: Sequence[Listed], files: int = 2, rows: int = 20, **options: Any) -> list[str]:
-    """Write the index, sorted by `url_surtkey`, in some files with row groups of `rows` rows. Return their paths."""
-    table = table_of(listed)
+def write_index(base: Path, table: pa.Table, files: int = 2, rows: int = 20, **options: Any) -> list[str]:
+    """Write the rows of an index in some files with row groups of `rows` rows. Return their paths."""
     size = -(-table.num_rows // files)
     paths = [index_path(number) for number in range(files)]
     for number, path in enumerate(paths):
@@ -102,5 +107,6 @@ def write_index(base: Path, listed: Sequence[Listed], files: int = 2, rows: int 
 
 
 def table_of(listed: Iterable[Listed]) -> pa.Table:
+    """Return the rows of the index, sorted by `url_surtkey`."""
     rows = sorted((one.row() for one in listed), key=lambda row: (row["url_surtkey"], row["url"]))
     return pa.Table.from_pylist(rows, SCHEMA)

@@ -134,11 +134,13 @@ def _ranges(hosts: Sequence[str]) -> list[tuple[bytes, bytes]]:
         keys.add(host)  # of an IP address
         for name in (host, re.sub(r"\Awww\d*\.", "", host)):
             keys.add(",".join(reversed(name.split("."))))
-    merged: list[tuple[bytes, bytes]] = []
-    for first in sorted(key.encode() for key in keys):
-        if not (merged and first.startswith(merged[-1][0])):
-            merged.append((first, first + b"\xff"))
-    return merged
+    names: list[str] = []
+    for key in sorted(keys):
+        if not (names and key.startswith(f"{names[-1]},")):  # otherwise it is a subdomain
+            names.append(key)
+    # after a host comes the path, a subdomain or a port; no other character of a host sorts between the first two
+    after = ((b")", b",\xff"), (b":", b":\xff"))
+    return sorted((key.encode() + first, key.encode() + last) for key in names for first, last in after)
 
 
 def _true(found: pa.Array) -> np.ndarray:

@@ -176,7 +176,7 @@ _LAYOUT = "Give the index as Common Crawl publishes it, in cc-index/table/cc-mai
 
 def _is_text(kind: pa.DataType) -> bool:
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _text(column: pa.Array) -> pa.Array:
