@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from itertools import accumulate
+from itertools import count
 from typing import Any
 
 from corpus.documents.columns import Columns
@@ -18,7 +18,7 @@ from corpus.net.client import Client
 from corpus.net.urls import redact
 from corpus.sandbox.captures import is_same, name_of_captures
 from corpus.sandbox.unit import Unit
-from corpus.storage.commits import Part, commit, commit_key, read_commit
+from corpus.storage.commits import Commit, Part, commit, commit_key, read_commit
 from corpus.storage.crash_points import reached
 from corpus.storage.gathered import digest_of, gathered
 from corpus.storage.store import Store, open_store
@@ -38,39 +38,36 @@ class Divided:
     form: tuple[str, str, str] = ("", "", "")
     """The layout, the codec and the flavor."""
     ranges: list[tuple[int, int]] = field(default_factory=list)
-    captures: Part | None = None
-    """The file of the captures of all units of the volume, if an index chose them."""
-    box: int = 0
-    """The box of the first unit in this file."""
+    chosen: list[str] = field(default_factory=list)
+    """The name of the captures of each unit, if an index chose them."""
 
     def units(self, columns: Columns | None) -> list[Unit]:
         item, named = self.item, json.dumps(columns.as_dict()) if columns is not None else ""
+        chosen = self.chosen or [""] * len(self.ranges)
         return [
-            Unit(
-                item.name, item.path, item.identity, *self.form, start, end, item.tag, named,
-                name_of_captures(self.captures, box) if self.captures is not None else "",
-            )
-            for box, (start, end) in enumerate(self.ranges, self.box)
-        ]  # fmt: skip
+            Unit(item.name, item.path, item.identity, *self.form, start, end, item.tag, named, captures)
+            for (start, end), captures in zip(self.ranges, chosen, strict=True)
+        ]
 
 
 def divide_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Divide the inputs of a volume, or check the inputs of a volume that is done.
+    """Divide the inputs of a volume, or check the inputs of a volume that is done. If pages were chosen, only the
+    archives that have such pages are looked up and returned.
 
     Raises InputChanged if an input is not the one that was divided.
     """
-    store = open_store(payload["store"])
+    store, chosen = open_store(payload["store"]), payload["chosen"]
     columns = Columns.from_dict(payload["columns"]) if payload["columns"] else None
     items = [Input(**one) for one in payload["inputs"]]
     key = commit_key("divided", {"inputs": [item.name for item in items]}, payload["depends"])
     done = read_commit(store, key)
-    chosen, identify = payload["chosen"], digest_of_start if payload["chosen"] else digest_of_samples
     captures = VolumeCaptures(store, chosen, payload["volume"]) if chosen and done is None else None
     if captures is not None:
         items = [items[number] for number in captures.archives]
-    elif chosen and done is not None:
+    elif done is not None:
         there = {entry["name"] for entry in done.facts["inputs"]}
         items = [item for item in items if item.name in there]
+    identify = digest_of_start if chosen else digest_of_samples
     with Client() as client:
         locations = [item.path for item in items]
         items = together(
@@ -79,35 +76,29 @@ def divide_task(payload: dict[str, Any]) -> dict[str, Any]:
         if done is None:
             reached("division_begun")
             if captures is not None:
-                parts, facts = _with_captures(store, captures, items, payload["unit_bytes"])
+                done = _commit_captures(store, key, captures, items, payload["unit_bytes"])
             else:
                 units = together(
                     lambda item: plan_units(item, payload["unit_bytes"], columns, client), items, locations, client
                 )
-                parts, facts = [], {"inputs": [_entry(item, own) for item, own in zip(items, units, strict=True)]}
-            done = commit(store, key, parts, facts)
+                facts = {"inputs": [_entry(item, own) for item, own in zip(items, units, strict=True)]}
+                done = commit(store, key, [], facts)
     for item, entry in zip(items, done.facts["inputs"], strict=True):
         if [item.size, item.identity] != [entry["bytes"], entry["identity"]]:
             raise input_changed(redact(item.path), "since the run read it")
-    made = {"inputs": [asdict(item) for item in items], "captures": done.facts.get("captures", 0)}
+    made: dict[str, Any] = {"inputs": [asdict(item) for item in items]}
+    if chosen:
+        made |= {"captures": done.facts["captures"], "file": asdict(done.part("captures"))}
     if payload["gathered"]:
         return {**made, **_checked(store, payload["gathered"], items)}
-    divided = [[entry["form"], entry["ranges"], entry.get("box", 0)] for entry in done.facts["inputs"]]
-    return {**made, "divided": divided, "file": asdict(done.part("captures")) if chosen else None}
+    return {**made, "divided": [[entry["form"], entry["ranges"]] for entry in done.facts["inputs"]]}
 
 
-def _with_captures(
-    store: Store, captures: VolumeCaptures, items: list[Input], unit_bytes: int
-) -> tuple[list[Part], dict[str, Any]]:
-    """Return the part and the facts of a division of chosen captures."""
+def _commit_captures(store: Store, key: str, captures: VolumeCaptures, items: list[Input], unit_bytes: int) -> Commit:
     part, ranges = captures.write(store, unit_bytes)
     form = [CHOSEN_FORMAT.layout, CHOSEN_FORMAT.codec, CHOSEN_FORMAT.flavor]
-    boxes = accumulate(map(len, ranges), initial=0)
-    entries = [
-        {**_described(item), "form": form, "ranges": own, "box": box}
-        for item, own, box in zip(items, ranges, boxes, strict=False)
-    ]
-    return [part], {"inputs": entries, "captures": len(captures)}
+    entries = [{**_described(item), "form": form, "ranges": own} for item, own in zip(items, ranges, strict=True)]
+    return commit(store, key, [part], {"inputs": entries, "captures": len(captures)})
 
 
 def _entry(item: Input, units: list[Unit]) -> dict[str, Any]:
@@ -137,6 +128,9 @@ def _checked(store: Store, key: str, items: list[Input]) -> dict[str, Any]:
 def divided_of(result: Mapping[str, Any]) -> list[Divided]:
     """Return the inputs in the result of `divide_task`, with their units unless these are done."""
     items = [Input(**one) for one in result["inputs"]]
-    own = result.get("divided") or [[("", "", ""), [], 0]] * len(items)
-    file = Part(**result["file"]) if result.get("file") else None
-    return [Divided(item, form, ranges, file, box) for item, (form, ranges, box) in zip(items, own, strict=True)]
+    own = result.get("divided") or [[("", "", ""), []]] * len(items)
+    file, boxes = Part(**result["file"]) if "file" in result else None, count()
+    return [
+        Divided(item, form, ranges, [name_of_captures(file, next(boxes)) for _ in ranges] if file is not None else [])
+        for item, (form, ranges) in zip(items, own, strict=True)
+    ]

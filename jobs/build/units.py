@@ -177,7 +177,7 @@ class _Pass:
             return
         divided = divided_of(answer.result)
         volume.inputs = [one.item for one in divided]
-        self._captures += answer.result["captures"]
+        self._captures += answer.result.get("captures", 0)
         if volume.done:
             facts = answer.result
             volume.size, volume.digest = facts["units"], facts["digest"]

@@ -149,7 +149,8 @@ def test_chosen_pages_have_one_row_each_and_run_json_says_how_they_were_chosen(m
 
 
 @pytest.mark.parametrize(
-    ("volumes", "in_unit", "workers", "unit_bytes"), [(1, 256, 1, None), (2, 1, 1, 3_000), (9, 7, 2, 900)]
+    ("volumes", "in_unit", "workers", "unit_bytes"),
+    [(1, 256, 1, None), (2, 7, 1, 900), pytest.param(9, 7, 2, 3_000, marks=pytest.mark.slow)],  # starts processes
 )
 def test_the_same_bytes_however_pages_are_divided(
     made, reference, tmp_path, monkeypatch, volumes, in_unit, workers, unit_bytes
