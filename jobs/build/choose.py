@@ -163,12 +163,12 @@ def _sent(store: Store, file: IndexFile, archives: Sequence[str], size: int) -> 
     found = {"captures": 0, "elsewhere": 0, "bytes": 0}
     volumes = np.zeros(boxes, np.bool_)
     with Outbox(store, "captures_found", boxes) as out:
-        for batch in file.captures():
-            numbers = pc.index_in(batch["archive"], names)
+        for table in file.captures():
+            numbers = pc.index_in(table["archive"], names)
             there = numbers.is_valid()
             found["elsewhere"] += numbers.null_count
             archive = numbers.drop_null().to_numpy()
-            own = [column.filter(there) for column in batch.columns[1:]]
+            own = [column.filter(there).combine_chunks() for column in table.columns[1:]]
             found["captures"] += len(archive)
             found["bytes"] += pc.sum(own[1]).as_py() or 0
             volume, inside = np.divmod(archive, size)
