@@ -23,7 +23,7 @@ from corpus.sandbox.unit import Seen
 from corpus.stage import BoundStage
 from corpus.storage.store import Location, Store, open_store
 from corpus.tables.takedown import TAKEDOWN_FILE, Takedown, takedown_of
-from corpus.version import versions
+from corpus.version import CHOICE_ROOMS, code_digest, versions
 from jobs.build.choice import Choice
 from jobs.build.choose import check_index, find_index
 from jobs.build.compare import ALARM_RATE
@@ -189,8 +189,9 @@ def make_plan(job: Job, most: int | None = None) -> Plan:
     }
     if job.choice is not None:
         check_index(job.choice, index[0])
-        files = {"index": digest([item.name for item in index]), "archives": digest([item.name for item in inputs])}
-        identity["choice"] = {"crawls": sorted({*job.inputs}), **job.choice.as_dict(), **files}
+        lists = {"index": digest([item.name for item in index]), "archives": digest([item.name for item in inputs])}
+        given = {"crawls": sorted({*job.inputs}), **job.choice.as_dict()}
+        identity["choice"] = {**given, **lists, "code": code_digest(CHOICE_ROOMS)}
     return Plan(inputs, identity, against, index=index)
 
 

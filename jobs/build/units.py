@@ -143,7 +143,9 @@ class _Pass:
         current record.
         """
         limit, guard = self._build.job.unit_seconds, self._build.job.guard
-        limit = guard.unit_wall_s(unit.end - unit.start) if limit is None else limit
+        if limit is None:
+            pages = guard.pages_wall_s(CAPTURES_IN_UNIT)
+            limit = pages if unit.chosen else guard.unit_wall_s(unit.end - unit.start)
         return {"wall_s": limit, "footprint": f"{self._footprint}-{next(self._number)}"}
 
     def _take(self, answer: TaskResult) -> None:
