@@ -224,7 +224,13 @@ def of_copy(base: Path, dry: bool) -> None:
     """Run the driver in this process, and print what it took."""
     before, started = time.process_time(), time.monotonic()
     job = Job(
-        load_recipe("default"), [CRAWL], base / "out", workers=WORKERS, base=str(base), choice=Choice(domains=DOMAINS)
+        load_recipe("default"),
+        [CRAWL],
+        base / "out",
+        workers=WORKERS,
+        base=str(base),
+        choice=Choice(domains=DOMAINS),
+        alarm_rate=1.0,  # the archives have the same pages under other URLs
     )
     more: dict[str, Any]
     if dry:
@@ -251,10 +257,12 @@ def main() -> None:
         return task(given.task, given.folder, given.path)
     if given.folder:
         return of_copy(given.folder, given.dry)
-    said = [machine_line(), *one_file(given.rows), *copy(given.archives)]
-    print("\n".join(said))
+    said = [machine_line(), *one_file(given.rows)]
+    print("\n".join(said), flush=True)
+    of_copies = copy(given.archives)
+    print("\n".join(of_copies))
     if given.save:
-        (FIGURES / "choose.txt").write_text("\n".join(said) + "\n")
+        (FIGURES / "choose.txt").write_text("\n".join([*said, *of_copies]) + "\n")
 
 
 if __name__ == "__main__":
