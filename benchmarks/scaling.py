@@ -39,7 +39,8 @@ from corpus.warc.reader import read_warc
 from corpus.warc.record import Record
 from corpus.warc.source import LocalSource
 from filters import load_recipe
-from jobs.build.inputs import find_inputs, plan_all
+from jobs.build.contents import plan_all
+from jobs.build.inputs import find_inputs
 from jobs.build.plan import UNIT_BYTES
 from jobs.sample.crawl import write_sample
 

@@ -27,6 +27,9 @@ PASS_ROOMS = (
 REPLAY_ROOMS = (*PASS_ROOMS, "corpus/revise")
 """The rooms that decide the bytes of a replay."""
 
+CHOICE_ROOMS = ("jobs/build/choice.py", "jobs/build/crawl_index.py")
+"""The files that decide which pages of a crawl are chosen."""
+
 ALL_ROOMS = ("corpus", "filters", "jobs")
 
 TOKEN_ROOMS = ("corpus/tokens", "corpus/storage/boxes.py")

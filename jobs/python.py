@@ -21,6 +21,7 @@ from corpus.storage.replacing import write_whole
 from corpus.tables.ledger import Counts, add_counts, no_counts, total
 from filters import load_recipe, registry
 from jobs.build import build as builder
+from jobs.build.choice import Choice
 from jobs.build.compare import ALARM_RATE
 from jobs.build.plan import Job
 from jobs.runner.engine import Engine
@@ -84,6 +85,10 @@ def build(
     limit: int | None = None,
     sample: int | None = None,
     seed: int = 0,
+    urls_like: Iterable[str] = (),
+    languages: Iterable[str] = (),
+    domains: Iterable[str] = (),
+    base: str | None = None,
     against: Iterable[Location] = (),
     modules: Iterable[Location] = (),
     index: bool = True,
@@ -97,8 +102,10 @@ def build(
     `inputs` are files, folders, globs, URLs or crawls, and `out` is a folder or an s3:// URL. An interrupted build
     continues, and a finished run is returned as it is. `recipe` is a name, a TOML file, a dict or a recipe. `set`
     changes it: {"gopher_quality.words.min": 30}. `columns` names the column of each part of a document: text, html, id,
-    url, date, language. `keep_columns` names other columns to copy to the corpus. `modules` are Python files with
-    stages of your own. `workers` defaults to the usable CPUs. `on_progress` is called with a `Step` after each unit.
+    url, date, language. `keep_columns` names other columns to copy to the corpus. `urls_like`, `languages` and
+    `domains` choose single pages of crawls by their index, as the options of `corpus build` do, and `base` is the place
+    of a copy of Common Crawl. `modules` are Python files with stages of your own. `workers` defaults to the usable
+    CPUs. `on_progress` is called with a `Step` after each unit.
 
     `run.info["quarantined"]` lists the units that were given up. Call `build` again to retry these units. Raises
     ConfigError for wrong arguments, AlarmError if deduplication would remove too much, and other CorpusErrors.
@@ -126,6 +133,8 @@ def build(
         limit=limit,
         sample=sample,
         seed=seed,
+        choice=Choice.of(*(_listed(given) for given in (urls_like, languages, domains))),
+        base=base,
         columns=dict(columns or {}),
         keep_columns=tuple(keep_columns),
         against=tuple(os.fspath(one) for one in against),
@@ -151,6 +160,10 @@ def build(
     if result.info is None:
         raise KeyboardInterrupt
     return open_run(job.out)
+
+
+def _listed(given: str | Iterable[str]) -> list[str]:
+    return [given] if isinstance(given, str) else list(given)
 
 
 class ReportPage:

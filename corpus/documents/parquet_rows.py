@@ -16,7 +16,7 @@ from corpus.errors import ConfigError, InputUnreachable, IntegrityError
 from corpus.storage.parquet_files import ParquetFile
 from corpus.warc.plan import Range
 from corpus.warc.record import Damage, Place
-from corpus.warc.source import Source, Window
+from corpus.warc.source import BLOCK_BYTES, Source, Window
 
 _BATCH_BYTES = 4 << 20
 _MOST_ROWS = 512
@@ -77,9 +77,11 @@ class GroupReader(Iterator[Row | Damage]):
                 yield dict(zip(batch.schema.names, row, strict=True))
 
 
-def open_parquet(source: Source) -> ParquetFile:
-    """Open the parquet file that a source reads. Raises IntegrityError if its footer can't be read."""
-    return ParquetFile(pa.PythonFile(_File(source), "r"), source.name)
+def open_parquet(source: Source, exact: bool = False) -> ParquetFile:
+    """Open the parquet file that a source reads. If `exact`, only the bytes of the columns that are asked for are read,
+    each column of a row group at once. Raises IntegrityError if its footer can't be read."""
+    block = 1 if exact else BLOCK_BYTES
+    return ParquetFile(pa.PythonFile(_File(source, block), "r"), source.name, pieces=not exact)
 
 
 def group_starts(file: ParquetFile, size: int) -> list[int]:
@@ -163,8 +165,8 @@ def _listed(column: pa.Array) -> list[Any]:
 class _File(io.RawIOBase):
     """A source as a file that can be read from any position."""
 
-    def __init__(self, source: Source) -> None:
-        self._window = Window(source)
+    def __init__(self, source: Source, block_bytes: int) -> None:
+        self._window = Window(source, block_bytes)
         self._at = 0
 
     def readable(self) -> bool:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
+from operator import itemgetter
 
 from corpus.errors import InputUnreachable
 from corpus.net.client import Client
@@ -34,8 +36,9 @@ class RemoteSource:
     """A file behind a URL. The source connects at its first read.
 
     `tag` identifies the file. If it is given and does not match, InputChanged is raised. Reads in order fetch larger
-    and larger blocks, and fetch the next block in the background. `span` declares the bytes that will be read in order,
-    so that no later bytes are fetched. `waiting` is called every half second while a read waits.
+    and larger blocks, and fetch the next block in the background. `spans` declares the bytes that will be read in
+    order. Then each span is fetched ahead, and no other bytes are. `waiting` is called every half second while a read
+    waits.
     """
 
     _fetcher: _Fetcher | None = None
@@ -47,7 +50,7 @@ class RemoteSource:
         name: str | None = None,
         *,
         tag: str = "",
-        span: tuple[int, int] | None = None,
+        spans: Sequence[tuple[int, int]] | None = None,
         client: Client | None = None,
         waiting: Callable[[], None] = lambda: None,
     ) -> None:
@@ -55,7 +58,7 @@ class RemoteSource:
         self.name = url_name(url) if name is None else name
         size, _, validator = tag.partition(" ")
         self._known = FileVersion(int(size), validator) if tag else None
-        self._span = span
+        self._spans = spans
         if client is None:
             client = self._own_client = Client()
         self._client = client
@@ -103,20 +106,37 @@ class RemoteSource:
             loaded, self._block_start = self._wait(self._request(offset, self._length(offset, end))), offset
         self._block = loaded
         self._reached = self._block_start + len(self._block)
-        following = self._length(self._reached, self._reached)
-        if following == FETCH_BYTES or self._in_span(self._reached):
-            self._ahead = range(self._reached, self._reached + following), self._request(self._reached, following)
+        following = self._following()
+        if following:
+            self._ahead = following, self._request(following.start, len(following))
 
     def _length(self, offset: int, end: int) -> int:
         """Return how many bytes to request at `offset` if the bytes up to `end` are needed."""
-        if self._span is not None and self._in_span(offset):
-            return max(end - offset, min(FETCH_BYTES, self._span[1] - offset))
-        in_order = self._span is None and offset == self._reached
+        if self._spans is not None:
+            span = self._span(offset)
+            return max(end - offset, min(FETCH_BYTES, span.stop - offset) if offset in span else 0)
+        in_order = offset == self._reached
         self._run = min(max(2 * self._run, end - offset), FETCH_BYTES) if in_order else end - offset
         return min(max(self._run, end - offset), self.size - offset)
 
-    def _in_span(self, offset: int) -> bool:
-        return self._span is not None and self._span[0] <= offset < min(self._span[1], self.size)
+    def _following(self) -> range:
+        """Return the bytes to request ahead, after a block was read."""
+        at = self._reached
+        if self._spans is None:
+            length = self._length(at, at)
+            return range(at, at + length) if length == FETCH_BYTES else range(0)
+        span = self._span(at)
+        start = max(at, span.start)
+        return range(start, min(start + FETCH_BYTES, span.stop))
+
+    def _span(self, offset: int) -> range:
+        """Return the first span that ends after `offset`, as far as it lies in the file, or an empty range."""
+        spans = self._spans or ()
+        number = bisect_right(spans, offset, key=itemgetter(1))
+        if number == len(spans):
+            return range(0)
+        start, end = spans[number]
+        return range(start, min(end, self.size))
 
     def _request(self, offset: int, length: int) -> Future[bytearray]:
         if self._fetcher is None:
@@ -175,16 +195,19 @@ def open_source(
     name: str,
     *,
     tag: str = "",
-    span: tuple[int, int] | None = None,
+    spans: Sequence[tuple[int, int]] | None = None,
     client: Client | None = None,
     waiting: Callable[[], None] = lambda: None,
 ) -> LocalSource | RemoteSource:
-    """Return the source of a path or URL. The bytes of `span` will be read in order.
+    """Return the source of a path or URL. The bytes of `spans` will be read in order (see `RemoteSource`).
 
     Raises InputChanged if the file does not match `tag`.
     """
     if not is_url(path):
         return LocalSource(path, name, tag)
-    if span is not None:  # readers request whole blocks
-        span = (span[0] // BLOCK_BYTES * BLOCK_BYTES, -(-span[1] // BLOCK_BYTES) * BLOCK_BYTES)
-    return RemoteSource(path, name, tag=tag, span=span, client=client, waiting=waiting)
+    return RemoteSource(path, name, tag=tag, spans=spans, client=client, waiting=waiting)
+
+
+def whole_blocks(start: int, end: int) -> tuple[int, int]:
+    """Return the bytes that a reader of a range requests, since it requests whole blocks."""
+    return start // BLOCK_BYTES * BLOCK_BYTES, -(-end // BLOCK_BYTES) * BLOCK_BYTES

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from corpus.errors import IntegrityError
 from corpus.net.urls import redact
+from corpus.sandbox.captures import is_same, ranges_of, read_captures
 from corpus.sandbox.guard import Guard
-from corpus.sandbox.seen import is_unchanged, see
+from corpus.sandbox.seen import see
 from corpus.sandbox.unit import Batch, Unit, UnitFacts, UnitOptions
 from corpus.storage.commits import Commit, Part, add_part, commit, commit_key, read_commit
 from corpus.storage.crash_points import reached
@@ -19,6 +22,8 @@ from corpus.storage.store import Store
 from corpus.tables.ledger import add_counts, no_counts
 from corpus.tables.samples import SAMPLES_SCHEMA, draw
 from corpus.warc.source import input_changed
+
+_REPORT = "Please report this."
 
 ROWS_PER_CHUNK = 1024
 """The number of rows in a record batch of a part.
@@ -112,9 +117,11 @@ def attempt_unit(store: Store, guard: Guard, unit: Unit, depends: str, options: 
     done = read_commit(store, key)
     if done is not None:
         seen = done.facts.get("seen")
-        if seen and not is_unchanged(seen, unit.path, unit.tag):
+        if seen and not is_same(store, unit.chosen, seen, unit.path, unit.tag):
             raise input_changed(redact(unit.path), "since the run read it")
         return done
+    captures = read_captures(store, unit.chosen) if unit.chosen else None
+    options = replace(options, chosen=captures)
     reached("unit_begun")
     started = time.monotonic()
     stages: dict[str, float] = {}
@@ -145,7 +152,10 @@ def attempt_unit(store: Store, guard: Guard, unit: Unit, depends: str, options: 
         if options.footprint:
             Path(options.footprint).unlink(missing_ok=True)  # from here on, no record can be the cause of a failure
         reached("unit_read")
-        facts["seen"] = see(unit)
+        if captures is not None and facts["counts"]["in"] != len(captures):
+            found = facts["counts"]["in"]
+            raise IntegrityError(f"A unit of {len(captures)} captures of {unit.warc} gave {found} rows.", _REPORT)
+        facts["seen"] = see(unit, ranges_of(captures) if captures is not None else None)
         files.add("samples", pa.Table.from_pylist(samples, schema=SAMPLES_SCHEMA))
         parts = files.finish()
     facts["seconds"] = round(time.monotonic() - started, 3)

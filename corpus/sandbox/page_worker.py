@@ -14,20 +14,21 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any
 
 from corpus.errors import InputError, class_of, traced
 from corpus.imports import leave_out_pandas
 from corpus.net.client import Client
-from corpus.net.remote import open_source
+from corpus.net.remote import open_source, whole_blocks
 from corpus.pipeline import Pipeline
 from corpus.plugins import Plugin
 from corpus.recipes import Recipe
 from corpus.sandbox.footprint import Footprint
 from corpus.sandbox.protocol import ERROR, JOB, Board, FrameReader, send_batch, write_frame
 from corpus.sandbox.unit import SEVERAL, Unit, UnitOptions, run_unit
+from corpus.warc.chosen import spans_of
 from corpus.warc.record import Place
 
 _PR_SET_PDEATHSIG = 1
@@ -78,8 +79,12 @@ def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, o
         _limit_memory(memory_alone if more else memory)
 
     grant(False)
-    span = (unit.start, unit.end) if options.only is None else None  # single records are not read in order
-    source = open_source(unit.path, unit.warc, tag=unit.tag, span=span, client=client, waiting=board.waiting)
+    spans: Sequence[tuple[int, int]] | None = [whole_blocks(unit.start, unit.end)]
+    if options.chosen is not None:
+        spans = spans_of(options.chosen)
+    elif options.only is not None:
+        spans = None  # single records are not read in order
+    source = open_source(unit.path, unit.warc, tag=unit.tag, spans=spans, client=client, waiting=board.waiting)
     footprint = Footprint(options.footprint)
     with closing(footprint), closing(source):
         for batch in run_unit(pipeline, source, unit, options, announce=announce, grant=grant):

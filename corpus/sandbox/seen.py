@@ -20,8 +20,9 @@ from corpus.sandbox.unit import Seen, Unit
 from corpus.warc.source import LocalSource, digest_of_range
 
 
-def see(unit: Unit) -> Seen:
-    """Return the record of the archive for a unit that was just read.
+def see(unit: Unit, ranges: Iterable[tuple[int, int]] | None = None) -> Seen:
+    """Return the record of the archive for a unit that was just read. `ranges` are the bytes that it has read, if these
+    are not all of its bytes.
 
     Raises InputChanged if the file is not the planned one.
     """
@@ -36,7 +37,7 @@ def see(unit: Unit) -> Seen:
     if not is_url(unit.path):
         with closing(LocalSource(unit.path, tag=unit.tag)) as source:
             found["stamp"] = source.stamp
-            found["sha256"] = digest_of_range(source, unit.start, unit.end)
+            found["sha256"] = _digest_of_ranges(source, ranges or [(unit.start, unit.end)])
             source.check()
     return found
 
@@ -48,16 +49,20 @@ def must_be_read(seen: Seen, path: str) -> bool:
     return not is_url(path) and seen["sha256"] != "" and seen["stamp"] != LocalSource(path).stamp
 
 
-def is_unchanged(seen: Seen, path: str, tag: str) -> bool:
-    """Return False if the bytes of the archive at a path or URL have changed since. `tag` is its present tag."""
+def is_unchanged(seen: Seen, path: str, tag: str, ranges: Iterable[tuple[int, int]] | None = None) -> bool:
+    """Return False if the bytes of the archive at a path or URL have changed since. `tag` is its present tag, and
+    `ranges` are those that `see` was given."""
     if must_be_read(seen, path):
         with closing(LocalSource(path)) as source:
-            starts = [seen["start"], *seen["ends"]]
-            ranges = ((start, min(end, source.size)) for start, end in pairwise(starts))
-            return _digest_of([digest_of_range(source, *one) for one in ranges]) == seen["sha256"]
+            read = ranges or pairwise([seen["start"], *seen["ends"]])
+            return _digest_of_ranges(source, read) == seen["sha256"]
     etags = [one.partition(" ")[2] for one in (tag, seen["stamp"])]
     strong = all(etag.startswith('"') for etag in etags)
     return not strong or etags[0] == etags[1] or seen["location"] != redact(path)
+
+
+def _digest_of_ranges(source: LocalSource, ranges: Iterable[tuple[int, int]]) -> str:
+    return _digest_of([digest_of_range(source, start, min(end, source.size)) for start, end in ranges])
 
 
 def seen_together(found: Iterable[Seen]) -> list[Seen]:

@@ -31,6 +31,7 @@ from corpus.tables.ledger import (
 )
 from corpus.tables.samples import Sampler
 from corpus.tables.takedown import Takedown, read_takedown
+from corpus.warc.chosen import Capture, ChosenReader
 from corpus.warc.plan import Format, Range
 from corpus.warc.reader import PlaceReader, RangeReader
 from corpus.warc.record import Damage, Place, Record
@@ -56,7 +57,8 @@ class Unit:
     `warc` is the name of the file and `path` its location in this run. `identity` identifies its content on every
     machine. `tag` identifies the file at `path` during the run (see `corpus.net.remote.open_source`). `layout`, `codec`
     and `flavor` are as in `corpus.warc.plan.Format`, or as in `corpus.documents.files`. `columns` has the columns of
-    documents, as JSON. A file with the layout JUNK yields one damage.
+    documents, as JSON. `chosen` names the captures to read, if not all records are read (see
+    `corpus.sandbox.captures`). A file with the layout JUNK yields one damage.
     """
 
     warc: str
@@ -69,6 +71,7 @@ class Unit:
     end: int
     tag: str = field(default="", compare=False)
     columns: str = ""
+    chosen: str = ""
 
     @property
     def seekable(self) -> bool:
@@ -104,20 +107,27 @@ class UnitOptions:
     alone: Mapping[Place, str] = field(default_factory=dict)
     """Records that stopped a worker, with the kind of stop. Each has a batch of its own, so that no work is repeated if
     it stops another worker."""
+    chosen: Sequence[Capture] | None = None
+    """The captures to run, in order, if an index chose them."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the options as JSON data, without `wall_s`, which concerns only the supervisor."""
         places = {name: [(*place, kind) for place, kind in getattr(self, name).items()] for name in ("failed", "alone")}
-        return {name: getattr(self, name) for name in ("only", "takedown", "footprint", "resume", "single")} | places
+        return {name: getattr(self, name) for name in _PLAIN} | places
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> UnitOptions:
         failed, alone = ({(offset, inner): kind for offset, inner, kind in data[name]} for name in ("failed", "alone"))
         only = [(offset, inner) for offset, inner in data["only"]] if data["only"] is not None else None
+        chosen = [Capture(*one) for one in data["chosen"]] if data["chosen"] is not None else None
         resume = tuple(data["resume"]) if data["resume"] else None
         return cls(
-            only, data["takedown"], data["footprint"], resume=resume, single=data["single"], failed=failed, alone=alone
-        )
+            only, data["takedown"], data["footprint"], resume=resume, single=data["single"], failed=failed,
+            alone=alone, chosen=chosen,
+        )  # fmt: skip
+
+
+_PLAIN = ("only", "takedown", "footprint", "resume", "single", "chosen")
 
 
 class Seen(TypedDict):
@@ -270,11 +280,15 @@ class _Rows:
                 rows[stage.kind].append(stage.signed_row(*one.place, outcome.signed.get(stage.kind)))
 
 
-def _reader(source: Source, unit: Unit, options: UnitOptions) -> RangeReader | PlaceReader | Reader | RowReader | _Junk:
+def _reader(
+    source: Source, unit: Unit, options: UnitOptions
+) -> RangeReader | PlaceReader | ChosenReader | Reader | RowReader | _Junk:
     form, part, resume = Format(unit.layout, unit.codec, unit.flavor), Range(unit.start, unit.end), options.resume
     only = options.only and [place for place in options.only if not resume or place >= resume]
     if unit.layout == JUNK:
         return _Junk(unit)
+    if options.chosen is not None:
+        return ChosenReader(source, options.chosen, unit.end, resume)
     if unit.layout in (LINES, ROWS, PAGE):
         columns = Columns.from_dict(json.loads(unit.columns))
         if only is not None:

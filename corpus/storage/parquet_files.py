@@ -54,7 +54,8 @@ class ParquetFile:
     Raises FileNotFoundError, and IntegrityError if the file is damaged or needs far more memory than its size allows.
     """
 
-    def __init__(self, source: Path | pa.Buffer | pa.NativeFile, name: str = "") -> None:
+    def __init__(self, source: Path | pa.Buffer | pa.NativeFile, name: str = "", pieces: bool = True) -> None:
+        """A stream is read in pieces of a MiB, or each column of a row group in one piece."""
         self._name = name or str(source)
         streamed = isinstance(source, pa.NativeFile)
         size = source.stat().st_size if isinstance(source, Path) else source.size() if streamed else source.size
@@ -65,8 +66,8 @@ class ParquetFile:
             self._file = pq.ParquetFile(
                 opened,
                 page_checksum_verification=True,
-                buffer_size=_BUFFER_BYTES if streamed else 0,
-                pre_buffer=not streamed,
+                buffer_size=_BUFFER_BYTES if streamed and pieces else 0,
+                pre_buffer=not (streamed and pieces),
             )
             self.metadata = self._file.metadata
             self.schema: pa.Schema = self._file.schema_arrow

@@ -84,15 +84,7 @@ class RangeReader(Iterator[Record | Damage]):
                 return iter([record])
         if not member.content.strip(b"\r\n"):
             return iter(())
-        return self._parser.member(self._buffer(member), member.size, member.start, after)
-
-    def _buffer(self, member: Member) -> StreamBuffer:
-        content, member.content = member.content, b""
-        if len(content) < member.size:
-            return StreamBuffer(iter(Member(self._window, member.start)))
-        buffer = StreamBuffer(iter(()))
-        buffer.data += content
-        return buffer
+        return self._parser.member(buffer_of(member), member.size, member.start, after)
 
     def _damage(self, member: Member, after: int) -> Damage:
         kind = "header" if member.state == "none" else "gzip"
@@ -112,6 +104,16 @@ class RangeReader(Iterator[Record | Damage]):
             swallowed = starts.next(at + 1, end=end)
             return swallowed if swallowed < end and starts.leads_to(swallowed, end) else end
         return starts.next(at + 1)
+
+
+def buffer_of(member: Member) -> StreamBuffer:
+    """Return the content of an intact member, which is taken out of it."""
+    content, member.content = member.content, b""
+    if len(content) < member.size:
+        return StreamBuffer(iter(Member(member.window, member.start)))
+    buffer = StreamBuffer(iter(()))
+    buffer.data += content
+    return buffer
 
 
 _DETAIL = {"truncated": "cut short", "none": "no gzip member"}

@@ -119,8 +119,9 @@ class Damage:
 
     Offsets count as in `Record`. In a compressed stream, a byte of the file that could not be decompressed counts as
     one byte. `kind` is one of: truncated, gzip (the content can't be inflated or its CRC is wrong), header (no WARC or
-    ARC header), length (Content-Length leads nowhere, or a line is too long), zstd. Of a row: json, parquet, utf-8,
-    type (of another type than text), empty (there is no text).
+    ARC header), length (Content-Length leads nowhere, or a line is too long), zstd, index (the
+    record that an index of the crawl names is not at its place). Of a row: json, parquet, utf-8, type (of another type
+    than text), empty (there is no text).
     """
 
     warc: str

@@ -14,7 +14,7 @@ from typing import Protocol
 from corpus.errors import InputChanged
 
 BLOCK_BYTES = 1 << 20
-_SAMPLED = 1 << 16
+START_BYTES = _SAMPLED = 1 << 16
 _MIDDLES = 8
 """The number of samples between the ends.
 
@@ -131,6 +131,15 @@ def digest_of_range(source: Source, start: int, end: int) -> str:
     return found.hexdigest()
 
 
+def digest_of_start(source: Source) -> str:
+    """Return a SHA-256 of a file's size and of its first 64 KiB: of an archive, its own record is there, with its name,
+    its date and a UUID.
+
+    It takes one request, so it identifies an archive of which only some records are read.
+    """
+    return hashlib.sha256(f"{source.size}".encode() + source.read(0, _SAMPLED)).hexdigest()
+
+
 def digest_of_ends(source: Source) -> str:
     """Return a SHA-256 of a file's size and of its first and last 64 KiB.
 
@@ -141,27 +150,31 @@ def digest_of_ends(source: Source) -> str:
 
 
 class Window:
-    """The last few blocks of a source. Small reads near each other, in any order, read each block only once."""
+    """The last few blocks of a source. Small reads near each other, in any order, read each block only once.
 
-    def __init__(self, source: Source, block_bytes: int = BLOCK_BYTES) -> None:
+    The first block begins at `start`. No byte before it can be read.
+    """
+
+    def __init__(self, source: Source, block_bytes: int = BLOCK_BYTES, start: int = 0) -> None:
         self.source = source
         self.block_bytes = block_bytes
         self.size = source.size
-        self.block = lru_cache(_BLOCKS_KEPT)(lambda index: source.read(index * block_bytes, block_bytes))
+        self._start = start
+        self.block = lru_cache(_BLOCKS_KEPT)(lambda index: source.read(start + index * block_bytes, block_bytes))
 
     def piece(self, offset: int, length: int) -> memoryview:
         """Return up to `length` bytes from `offset` without a copy.
 
         The piece ends at a block's end, and is empty at the file's end.
         """
-        index, inside = divmod(offset, self.block_bytes)
+        index, inside = divmod(offset - self._start, self.block_bytes)
         return memoryview(self.block(index))[inside : inside + length]
 
     def read(self, offset: int, length: int) -> bytes:
         """Return `length` bytes from `offset`, or fewer at the end of the file."""
-        index, inside = divmod(offset, self.block_bytes)
+        index, inside = divmod(offset - self._start, self.block_bytes)
         data = self.block(index)[inside : inside + length]
-        while len(data) < length and (index + 1) * self.block_bytes < self.size:
+        while len(data) < length and self._start + (index + 1) * self.block_bytes < self.size:
             index += 1
             data += self.block(index)[: length - len(data)]
         return data
@@ -170,8 +183,9 @@ class Window:
         """Return the first position of `needle` from `offset` up to `end`, or -1."""
         end = self.size if end is None else min(end, self.size)
         while offset < end:
-            index, inside = divmod(offset, self.block_bytes)
-            base, after = index * self.block_bytes, (index + 1) * self.block_bytes
+            index, inside = divmod(offset - self._start, self.block_bytes)
+            base = self._start + index * self.block_bytes
+            after = base + self.block_bytes
             found = self.block(index).find(needle, inside)
             if found < 0:  # the needle may extend over the block's end
                 base = max(offset, after - len(needle) + 1)

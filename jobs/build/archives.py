@@ -18,7 +18,8 @@ from corpus.sandbox.guard import Guard
 from corpus.sandbox.page_worker import make_recipe
 from corpus.sandbox.unit import Unit
 from corpus.tables.takedown import TAKEDOWN_FILE
-from jobs.build.inputs import check_unchanged, find_in_run, plan_units
+from jobs.build.contents import plan_units
+from jobs.build.inputs import check_unchanged, find_in_run
 from jobs.build.plan import columns_of
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import gzip
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from itertools import islice
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -47,7 +49,10 @@ def audit(run: Run, inputs: Iterable[str]) -> list[Audit]:
         if is_url(item.path):
             raise ConfigError(f"{item.name} is not on this machine.", "Give local files, or verify on that machine.")
         reader, count = _counter(item.name) if run.info.get("documents") else ("warcio", _count)
-        rows = run.ledger(columns=["length", "detail"], filter=pc.field("warc") == item.name)
+        rows = run.ledger(columns=["offset", "length", "detail"], filter=pc.field("warc") == item.name)
+        if "chosen" in run.info:
+            reader = "warcio at the chosen places"
+            count = partial(_count_at, rows["offset"].filter(rows["length"].is_null()).to_pylist())
         damaged = len(rows) - rows["length"].null_count
         in_ledger = len(rows) - damaged
         if run.info.get("documents"):  # a broken row is one row, but a broken row group may be many
@@ -102,13 +107,26 @@ def _count_rows(path: str) -> tuple[int, str]:
 
 def _count(path: str) -> tuple[int, str]:
     """Count the judged records. The second result is the error that stopped warcio, or ""."""
+    with open(path, "rb") as file:
+        return _count_in(iter([file]))
+
+
+def _count_at(offsets: Sequence[int], path: str) -> tuple[int, str]:
+    """Count the judged records that begin at these places."""
+    with open(path, "rb") as file:
+        return _count_in((file for offset in offsets if file.seek(offset) >= 0), first=True)
+
+
+def _count_in(parts: Iterator[IO[bytes]], first: bool = False) -> tuple[int, str]:
+    """Count the judged records from the position of each file on, or only the `first` record there."""
     counted = 0
     printed = io.StringIO()  # warcio prints an error for each piece of damage
-    with open(path, "rb") as file, redirect_stdout(printed), redirect_stderr(printed):
+    with redirect_stdout(printed), redirect_stderr(printed):
         try:
-            for record in ArchiveIterator(file, no_record_parse=True, arc2warc=True):
-                headers = {name.lower(): value for name, value in reversed(record.rec_headers.headers)}
-                counted += is_judged(record.rec_type, headers)
+            for file in parts:
+                for record in islice(ArchiveIterator(file, no_record_parse=True, arc2warc=True), 1 if first else None):
+                    headers = {name.lower(): value for name, value in reversed(record.rec_headers.headers)}
+                    counted += is_judged(record.rec_type, headers)
         except Exception as error:  # warcio passes on every error of its parsers
             return counted, type(error).__name__
     return counted, ""

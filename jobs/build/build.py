@@ -31,14 +31,17 @@ from corpus.tables.ledger import add_counts, balances, no_counts
 from corpus.tables.takedown import takedown_of
 from corpus.tables.verdicts import Verdicts
 from corpus.version import versions
+from jobs.build.choose import check_chosen, choose
 from jobs.build.compare import Comparison, alarm
 from jobs.build.compare_documents import compare_documents, make_index
 from jobs.build.compare_lines import compare_lines
-from jobs.build.inputs import LOOKED_UP, check_unchanged, plan_all
+from jobs.build.contents import plan_all
+from jobs.build.inputs import LOOKED_UP, check_unchanged
 from jobs.build.packing import pack
-from jobs.build.plan import OPTIONAL, Build, Job, Plan, chosen_size, claim_folder, make_plan
+from jobs.build.plan import OPTIONAL, Build, Job, Plan, claim_folder, first_size, make_plan
 from jobs.build.timings import costs_of
 from jobs.build.units import run_units
+from jobs.build.volumes import volume_size
 from jobs.runner.derived import register
 from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import JobResult, Stopped, executing
@@ -62,14 +65,24 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Jo
         for earlier in job.against:
             register(earlier, "run", job.out)
         if finished is not None and finished["complete"]:
+            if plan.index:
+                plan.inputs = check_chosen(plan.index, plan.inputs, finished)
             check_unchanged(store, plan.inputs)
             if not job.keep_work:
                 store.remove(".work")
             return JobResult(0, finished, already_done=True)
-        size = chosen_size(job, plan, store)
-        return carry_out(
-            job, plan, store, make_engine, stop, progress, lambda run: complete(run, *run_units(run, size))
-        )
+        return carry_out(job, plan, store, make_engine, stop, progress, _build)
+
+
+def _build(run: Build) -> JobResult:
+    job, plan, execution = run.job, run.plan, run.execution
+    chosen = None
+    if job.choice is not None:
+        size = volume_size(plan.inputs, chosen=True)
+        chosen = choose(execution, job.choice, plan.index, plan.inputs, job.base, size)
+        execution.progress.note(f"Chosen: {chosen.captures:,} pages, {chosen.bytes:,} bytes.")
+    unit_bytes = first_size(job, plan, execution.store, chosen.bytes if chosen else None)
+    return complete(run, *run_units(run, unit_bytes, chosen))
 
 
 def carry_out(
@@ -143,6 +156,9 @@ def run_info(
     rows = {kind: sum(c.parts[0].rows for c in parts if c.parts[0].kind == kind) for kind in ("corpus", "ledger")}
     if not balances(counts) or rows["ledger"] != counts["in"] or rows["corpus"] != counts["kept"]:
         raise IntegrityError(f"The records do not balance: {counts}, rows written {rows}.", "Please report this.")
+    chosen = identity["chosen"]["captures"] if "chosen" in identity and not given_up else counts["in"]
+    if counts["in"] != chosen:
+        raise IntegrityError(f"{chosen} pages were chosen, but {counts['in']} were read.", "Please report this.")
     return {
         "complete": not given_up,
         **{key: identity[key] for key in ("recipe", "resources", "versions")},

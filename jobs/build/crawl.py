@@ -1,9 +1,11 @@
-"""The files of a Common Crawl crawl, by its name, on Common Crawl's server or on a copy."""
+"""The files of a Common Crawl crawl, by its name, on Common Crawl's server or on a copy: archives, and the columnar
+index."""
 
 from __future__ import annotations
 
 import gzip
 import io
+import os
 import re
 import zlib
 from itertools import islice
@@ -41,15 +43,33 @@ def crawl_files(name: str, limit: int | None, base: str | None, client: Client) 
     if limit is None:
         raise ConfigError(
             f"{name} has about 90,000 files of 1 GB.",
-            "Give --limit N for the first N files, or --sample N for N random files.",
+            "Give --limit N for the first N files, or --sample N for N random files, or choose pages: --languages, "
+            "--domains, --urls-like.",
         )
+    root = root_of(base)
+    return [f"{root}/{path}" for path in _list(name, root, "warc.paths.gz", limit, client)]
+
+
+def index_files(name: str, base: str | None, client: Client) -> list[str]:
+    """Return the paths, below the root, of the files of a crawl's columnar index that list successful captures."""
+    listed = _list(name, root_of(base), "cc-index-table.paths.gz", WHOLE_CRAWL, client)
+    wanted = [path for path in listed if f"/crawl={name}/subset=warc/" in path and path.endswith(".parquet")]
+    if not wanted:
+        what = f"The list of the columnar index of {name} names no file of crawl={name}/subset=warc."
+        raise InputError(what, "Crawls since 2013 have a columnar index. Check --base.")
+    return wanted
+
+
+def root_of(base: str | None) -> str:
+    """Return the folder or URL below which the paths in the lists of a crawl lie."""
     base = (base or BASE).rstrip("/")
     if is_url(base) and redact(base) != base:
         raise ConfigError("A --base URL can't have a user name or a query.", "Set credentials in the environment.")
-    return [f"{base}/{path}" for path in _list(name, f"{base}/crawl-data/{name}/warc.paths.gz", limit, client)]
+    return base if is_url(base) else os.path.abspath(base)
 
 
-def _list(name: str, location: str, limit: int, client: Client) -> list[str]:
+def _list(name: str, root: str, file: str, limit: int, client: Client) -> list[str]:
+    location = f"{root}/crawl-data/{name}/{file}"
     try:
         packed = client.read(location, 0, _LIST_BYTES)[0] if is_url(location) else Path(location).read_bytes()
     except InputUnreachable as error:

@@ -1,16 +1,14 @@
-"""Find the archives or documents that a user names by files, globs, folders, URLs or crawls, and divide them into
-units."""
+"""Find the archives or documents that a user names by files, globs, folders, URLs or crawls."""
 
 from __future__ import annotations
 
 import filecmp
 import glob
-import json
 import os
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -18,33 +16,21 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from corpus.documents.columns import Columns, choose_columns
-from corpus.documents.files import (
-    HTML_FILE,
-    JSON_NAME,
-    PAGE,
-    PAGE_NAME,
-    TABLE_NAME,
-    as_stored,
-    columns_in,
-    format_of,
-    plan_documents,
-)
-from corpus.errors import ConfigError, InputChanged, InputError, InputUnreachable
+from corpus.documents.files import JSON_NAME, PAGE_NAME, TABLE_NAME
+from corpus.errors import ConfigError, InputError
 from corpus.json_data import check_shape, parse_json
 from corpus.net.client import Client
 from corpus.net.remote import open_source
 from corpus.net.transport import CONNECTIONS
 from corpus.net.urls import OBJECT_STORES, is_url, is_utf8, object_key, redact, url_folders, url_name
 from corpus.sandbox.seen import is_unchanged, must_be_read
-from corpus.sandbox.unit import JUNK, Seen, Unit
+from corpus.sandbox.unit import Seen
 from corpus.storage.store import Store
-from corpus.warc.plan import FilePlan, Format, plan
-from corpus.warc.source import digest_of_ends, digest_of_samples, input_changed
+from corpus.warc.source import Source, digest_of_ends, digest_of_samples, digest_of_start, input_changed
 from jobs.build.crawl import WHOLE_CRAWL, crawl_files, is_crawl
 from jobs.runner.terminal import say
 
-_ARCHIVE_NAME = re.compile(r"[^.].*\.(w?arc|wet|wat)(\.(gz|gzip|zst|zstd|bz2|xz|lz4|br|zip))?", re.IGNORECASE)
+ARCHIVE_NAME = re.compile(r"[^.].*\.(w?arc|wet|wat)(\.(gz|gzip|zst|zstd|bz2|xz|lz4|br|zip))?", re.IGNORECASE)
 """The name of an archive, even if the archive must be unpacked first. A folder may also have lists of digests
 (.warc.gz.md5), indexes (.cdx.gz), files that are being written (.open, .part) and hidden files. Such files are not
 read."""
@@ -75,21 +61,22 @@ The tasks that divide archives look up the others. On a web server, an archive c
 
 
 def find_inputs(given: Iterable[str], limit: int | None = None, base: str | None = None,
-                sample: int | None = None, seed: int = 0, most: int | None = None) -> list[Input]:  # fmt: skip
+                sample: int | None = None, seed: int = 0, most: int | None = None, whole: bool = False
+                ) -> list[Input]:  # fmt: skip
     """Return the archives that the arguments name, sorted by name.
 
     `limit` keeps only the first archives, in the order of the arguments. `sample` keeps a random draw of this many
     archives, which `seed` decides. A file that is given twice is read once. If files in different folders have the same
-    name, enough folders are put before each name to tell them apart. Crawls are looked up at `base`. With `most`, only
-    the first files by name are looked up, and those that share a name. Raises InputError if an argument names nothing
-    readable, or if two files of the same name may be the same.
+    name, enough folders are put before each name to tell them apart. Crawls are looked up at `base`. A crawl needs
+    `limit`, `sample` or `whole`. With `most`, only the first files by name are looked up, and those that share a name.
+    Raises InputError if an argument names nothing readable, or if two files of the same name may be the same.
     """
     given = list(given)
     if base is not None and not any(map(is_crawl, given)):
         raise ConfigError("--base is only for crawls, and no input is a crawl.", "Name a crawl: CC-MAIN-2026-43.")
     found: dict[str, dict[str, list[list[Input]]]] = {}  # by name and identity, the places of each archive
     with Client() as client:
-        first = limit if sample is None else WHOLE_CRAWL
+        first = WHOLE_CRAWL if sample is not None or (whole and limit is None) else limit
         every = dict.fromkeys(location for argument in given for location in _locations(argument, first, base, client))
         chosen = list(every)[:limit]
         if sample is not None and sample < len(chosen):
@@ -164,7 +151,7 @@ def find_in_run(given: Iterable[str], known: Iterable[Mapping[str, Any]]) -> dic
     for item in find_inputs(given):
         names = by_file.get(item.name.rpartition("/")[2], [])
         if names and all(item.identity != one["identity"] for one in names):
-            item = replace(item, identity=_former_identity(item))
+            item = replace(item, identity=_identity_of_kind(item, {one["identity"] for one in names}))
         path = "/".join(("", *_path(item)))
         ranked = ((item.identity == one["identity"], path.endswith("/" + one["name"]), one["name"]) for one in names)
         same, _, name = max(ranked, default=(False, False, item.name))
@@ -173,10 +160,12 @@ def find_in_run(given: Iterable[str], known: Iterable[Mapping[str, Any]]) -> dic
     return {name: item for name, (_, item) in found.items()}
 
 
-def _former_identity(item: Input) -> str:
-    """Return the identity that runs gave to an archive until 2026-11: a digest of both ends."""
+def _identity_of_kind(item: Input, known: Set[str]) -> str:
+    """Return one of the known identities if the archive has it. Runs gave archives a digest of both ends until 2026-11,
+    and give one of the start to those of which they read only chosen pages."""
     with closing(open_source(item.path, item.name, tag=item.tag)) as source:
-        return digest_of_ends(source)[:32]
+        others = (digest(source)[:32] for digest in (digest_of_ends, digest_of_start))
+        return next((one for one in others if one in known), item.identity)
 
 
 def _locations(argument: str, limit: int | None, base: str | None, client: Client) -> list[str]:
@@ -223,7 +212,7 @@ def _files_in(folder: Path) -> list[Path]:
 
 def _of_one_kind(found: Sequence[T], name_of: Callable[[T], str]) -> list[T]:
     """Return the files of the first kind found by name: archives, then tables, then pages of HTML, then other JSON."""
-    kinds = (_ARCHIVE_NAME, TABLE_NAME, PAGE_NAME, JSON_NAME)
+    kinds = (ARCHIVE_NAME, TABLE_NAME, PAGE_NAME, JSON_NAME)
     return next(filter(None, ([one for one in found if kind.fullmatch(name_of(one))] for kind in kinds)), [])
 
 
@@ -286,12 +275,12 @@ def _glob(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(parts))
 
 
-def look_up(item: Input, client: Client) -> Input:
-    """Return an archive with its size, tag and identity. The identity is a digest of samples, so it does not depend on
-    the location."""
+def look_up(item: Input, client: Client, identify: Callable[[Source], str] = digest_of_samples) -> Input:
+    """Return an archive with its size, tag and identity. The identity is a digest of some bytes, so it does not depend
+    on the location."""
     try:
         with closing(open_source(item.path, item.name, client=client)) as source:
-            return replace(item, size=source.size, identity=digest_of_samples(source)[:32], tag=source.tag)
+            return replace(item, size=source.size, identity=identify(source)[:32], tag=source.tag)
     except OSError as error:
         raise _unreadable(item.path, error) from None
 
@@ -343,56 +332,6 @@ def seen_by(store: Store) -> list[Seen]:
 _SEEN = {"warc": str, "start": int, "ends": [int], "location": str, "stamp": str, "sha256": str}
 
 
-def find_columns(items: Sequence[Input], asked: Mapping[str, str], keep: Sequence[str] = ()) -> Columns | None:
-    """Return the columns of documents, or None for archives. The first table that can be read decides the names.
-    `asked` and `keep` are the user's own choices.
-
-    Raises ConfigError if archives and documents are mixed, or a column is missing, and InputError if no file has
-    columns.
-    """
-    forms = [format_of(item.name) for item in items]
-    kinds = {form.layout == PAGE if form else None: item.name for form, item in zip(forms, items, strict=True)}
-    if len(kinds) > 1:
-        names = " and ".join(sorted(kinds.values()))
-        raise ConfigError(f"A run reads archives, tables or pages of HTML, but not {names} together.", "Make two runs.")
-    if None in kinds or True in kinds:
-        if asked or keep:
-            part = min(asked, default="keep-columns")
-            raise ConfigError(f"--{part} names a column, but {min(kinds.values())} has none.", f"Leave out --{part}.")
-        strange = next((item for item in items if None in kinds and not _ARCHIVE_NAME.fullmatch(item.name)), None)
-        if strange is not None:
-            _plan(strange, 1 << 60, None, None)  # raises unless the file is an archive despite its name
-        return HTML_FILE if True in kinds else None
-    unread: InputError | None = None
-    for item, form in zip(items, forms, strict=True):
-        assert form is not None
-        with closing(open_source(item.path, item.name, tag=item.tag)) as source:
-            try:
-                if source.size and (there := columns_in(source, as_stored(source, form))):
-                    return choose_columns(there, asked, item.name, keep)
-            except (InputChanged, InputUnreachable):
-                raise
-            except InputError as error:  # one damaged file costs only a row
-                unread = unread or error
-    raise unread or InputError(
-        "No input holds a document.", "Give files of parquet or JSON Lines with at least one row."
-    )
-
-
-def plan_all(items: Sequence[Input], unit_bytes: int, columns: Columns | None = None) -> list[Unit]:
-    """Return the units of inputs, in order. `columns` are those of documents.
-
-    Raises InputError if none of the files is an archive, or a file does not hold documents.
-    """
-    with Client() as client:
-        paths = [item.path for item in items]
-        planned = together(lambda item: plan_units(item, unit_bytes, columns, client), items, paths, client)
-        units = list(chain.from_iterable(planned))
-        if units and columns is None and all(unit.layout == JUNK for unit in units):
-            _plan(items[0], unit_bytes, None, client)  # raises, and says what the file is instead
-    return units
-
-
 def together(function: Callable[[T], R], items: Sequence[T], locations: Iterable[str], client: Client) -> list[R]:
     """Call a function on each item: one at a time for files, several at the same time if servers must answer."""
     if not any(map(is_url, locations)):
@@ -404,34 +343,3 @@ def together(function: Callable[[T], R], items: Sequence[T], locations: Iterable
             client.close()  # abandons running requests
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def plan_units(
-    item: Input, unit_bytes: int, columns: Columns | None = None, client: Client | None = None
-) -> list[Unit]:
-    """Return the units of an archive, or of a file of documents.
-
-    A file that is not an archive is refused unless it has an archive's name. Then the file is one unit with one damage.
-    """
-    try:
-        planned = _plan(item, unit_bytes, columns, client)
-    except (InputChanged, InputUnreachable):
-        raise
-    except InputError:
-        if columns is None and not _ARCHIVE_NAME.fullmatch(item.name):
-            raise
-        return [_unit(item, Format(JUNK, "plain", "warc"), 0, item.size, columns)]
-    return [_unit(item, planned, span.start, span.end, columns) for span in planned.ranges]
-
-
-def _plan(item: Input, unit_bytes: int, columns: Columns | None, client: Client | None) -> FilePlan:
-    form = format_of(item.name) if columns is not None else None
-    with closing(open_source(item.path, item.name, tag=item.tag, client=client)) as source:
-        if columns is not None and form is not None:
-            return plan_documents(source, as_stored(source, form), columns, unit_bytes)
-        return plan(source, unit_bytes)
-
-
-def _unit(item: Input, form: Format, start: int, end: int, columns: Columns | None) -> Unit:
-    named = json.dumps(columns.as_dict()) if columns is not None else ""
-    return Unit(item.name, item.path, item.identity, form.layout, form.codec, form.flavor, start, end, item.tag, named)

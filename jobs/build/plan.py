@@ -23,9 +23,12 @@ from corpus.sandbox.unit import Seen
 from corpus.stage import BoundStage
 from corpus.storage.store import Location, Store, open_store
 from corpus.tables.takedown import TAKEDOWN_FILE, Takedown, takedown_of
-from corpus.version import versions
+from corpus.version import CHOICE_ROOMS, code_digest, versions
+from jobs.build.choice import Choice
+from jobs.build.choose import check_index, find_index
 from jobs.build.compare import ALARM_RATE
-from jobs.build.inputs import Input, find_columns, find_inputs
+from jobs.build.contents import find_columns
+from jobs.build.inputs import Input, find_inputs
 from jobs.runner.execution import Execution
 from jobs.runner.folder import claim
 
@@ -40,7 +43,7 @@ SMALL_UNIT_BYTES = 256 << 10
 
 UNITS_PER_WORKER = 4
 
-_CHOSEN = ".work/units.json"
+_UNITS = ".work/units.json"
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class Job:
     """The number of inputs to read."""
     sample: int | None = None
     """The number of inputs to draw at random."""
+    choice: Choice | None = None
+    """The conditions on pages of crawls. Only pages in the inputs are chosen."""
     seed: int = 0
     base: str | None = None
     """The location where crawls are looked up."""
@@ -107,6 +112,8 @@ class Plan:
     against: list[EarlierRun] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     """The parts of the archives that an earlier run saw, if this run is a replay."""
+    index: list[Input] = field(default_factory=list)
+    """The files of the index by which pages are chosen."""
 
     @property
     def columns(self) -> Columns | None:
@@ -125,6 +132,11 @@ class Plan:
             for item in self.inputs
         ]
         return {**self.identity, "inputs": inputs}
+
+    def bound(self) -> dict[str, Any]:
+        """Return what the folder is bound to. If pages are chosen, the archives with such pages follow from the choice,
+        and are not known before."""
+        return self.whole() if "choice" not in self.identity else _without_result(self.whole())
 
     @property
     def fingerprint(self) -> str:
@@ -159,7 +171,9 @@ class Build:
 def make_plan(job: Job, most: int | None = None) -> Plan:
     """Find the inputs and everything that decides the result. With `most`, only so many inputs are looked up. Raises
     CorpusError before any work starts."""
-    inputs = find_inputs(job.inputs, job.limit, job.base, job.sample, job.seed, most)
+    index = find_index(job.inputs, job.base) if job.choice else []
+    most = most if job.choice is None else 0  # most archives have no chosen page
+    inputs = find_inputs(job.inputs, job.limit, job.base, job.sample, job.seed, most, whole=bool(index))
     columns = find_columns(inputs, job.columns, job.keep_columns)
     job.recipe.check_input(ARCHIVE_GIVES if columns is None else columns.gives)
     against = open_earlier(job)
@@ -173,11 +187,17 @@ def make_plan(job: Job, most: int | None = None) -> Plan:
         **({"documents": columns.as_dict()} if columns is not None else {}),
         **({"checked": checked} if checked else {}),
     }
-    return Plan(inputs, identity, against)
+    if job.choice is not None:
+        check_index(job.choice, index[0])
+        lists = {"index": digest([item.name for item in index]), "archives": digest([item.name for item in inputs])}
+        given = {"crawls": sorted({*job.inputs}), **job.choice.as_dict()}
+        identity["choice"] = {**given, **lists, "code": code_digest(CHOICE_ROOMS)}
+    return Plan(inputs, identity, against, index=index)
 
 
-OPTIONAL = ("documents", "checked")
-"""The parts of an identity that only some runs have: the columns of documents, and what stages look for in pages."""
+OPTIONAL = ("documents", "checked", "choice", "chosen")
+"""The parts of an identity that only some runs have: the columns of documents, what stages look for in pages, by which
+conditions pages were chosen, and what was chosen."""
 
 
 def columns_of(info: Mapping[str, Any]) -> Columns | None:
@@ -206,26 +226,29 @@ def open_earlier(job: Job) -> list[EarlierRun]:
     return against
 
 
-def unit_size(job: Job, plan: Plan) -> int:
-    """Return the size of units in bytes. Inputs that were not looked up count as large as the others."""
+def unit_size(job: Job, plan: Plan, size: int | None = None) -> int:
+    """Return the size of units in bytes. `size` has the bytes to read, by default those of all inputs. Inputs that were
+    not looked up count as large as the others."""
     if job.unit_bytes is not None:
         return job.unit_bytes
-    size = sum(item.size for item in plan.known) * len(plan.inputs) // max(len(plan.known), 1)
+    if size is None:
+        size = sum(item.size for item in plan.known) * len(plan.inputs) // max(len(plan.known), 1)
     most = REMOTE_UNIT_BYTES if any(is_url(item.path) for item in plan.inputs) else UNIT_BYTES
     return min(max(size // (UNITS_PER_WORKER * job.workers), SMALL_UNIT_BYTES), most)
 
 
-def chosen_size(job: Job, plan: Plan, store: Store) -> int:
-    """Return the size of units that the first run into this folder chose, so that its commits count."""
+def first_size(job: Job, plan: Plan, store: Store, size: int | None = None) -> int:
+    """Return the size of units that the first run into this folder took, so that its commits count. `size` is as in
+    `unit_size`."""
     if job.unit_bytes is not None:
         return job.unit_bytes
-    store.put_new(_CHOSEN, json.dumps({"unit_bytes": unit_size(job, plan)}).encode())
-    return int(parse_json(store.get(_CHOSEN) or b"")["unit_bytes"])
+    store.put_new(_UNITS, json.dumps({"unit_bytes": unit_size(job, plan, size)}).encode())
+    return int(parse_json(store.get(_UNITS) or b"")["unit_bytes"])
 
 
 def claim_folder(store: Store, plan: Plan) -> dict[str, Any] | None:
     """Bind the folder to this plan (see `claim`). Return the run.json of the folder if a run has ended there."""
-    return claim(store, plan.whole(), "run.json", _identity_of, _differences, beside={TAKEDOWN_FILE})
+    return claim(store, plan.bound(), "run.json", _identity_of, _differences, beside={TAKEDOWN_FILE})
 
 
 def _identity_of(info: dict[str, Any]) -> dict[str, Any]:
@@ -233,14 +256,19 @@ def _identity_of(info: dict[str, Any]) -> dict[str, Any]:
     found = {key: info[key] for key in ("recipe", "resources", "versions", "against", "removed")}
     found |= {key: info[key] for key in OPTIONAL if info.get(key)}
     found["inputs"] = [{key: item[key] for key in ("name", "bytes", "identity")} for item in info["inputs"]]
-    return found
+    return found if "choice" not in found else _without_result(found)
+
+
+def _without_result(identity: dict[str, Any]) -> dict[str, Any]:
+    """Return an identity without what was chosen."""
+    return {key: value for key, value in identity.items() if key != "chosen"} | {"inputs": []}
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     lines = [line for key in ("recipe", "resources", "versions") for line in differences(old[key], new[key])]
     theirs, ours = ({item["name"]: item.get("identity", "") for item in side["inputs"]} for side in (old, new))
     lines += [f"input {line}" for line in differences(theirs, ours)]
-    for key in ("against", "documents"):
+    for key in ("against", "documents", "choice"):
         lines += differences(old.get(key, {}), new.get(key, {}), key)
     if old["removed"] != new["removed"]:
         none = Takedown().digest

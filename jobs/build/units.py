@@ -19,9 +19,10 @@ from corpus.sandbox.unit import Unit
 from corpus.storage.gathered import FOLDER, Commits, as_line, gather, mark_of
 from corpus.storage.store import Store
 from corpus.warc.record import record_id
+from jobs.build.choose import CAPTURES_IN_UNIT, Chosen
 from jobs.build.divide import divide_task, divided_of
 from jobs.build.plan import Build
-from jobs.build.volumes import Volume, volumes_of
+from jobs.build.volumes import Volume, volume_size, volumes_of
 from jobs.runner.execution import Stopped
 from jobs.runner.loop import Task, TaskResult, run
 from jobs.runner.retries import CHANGED, OUTPUT, POLICIES, SERVER_DOWN, UNREACHABLE, Failure, by_class, last_place
@@ -43,29 +44,37 @@ WRITERS = 4
 """The number of threads that gather commits."""
 
 
-def run_units(build: Build, unit_bytes: int) -> tuple[Commits, list[dict[str, Any]]]:
-    """Return the commits of all units in (archive, offset) order, and the quarantined units. Raises Stopped."""
-    return _Pass(build, unit_bytes).run()
+def run_units(build: Build, unit_bytes: int, chosen: Chosen | None = None) -> tuple[Commits, list[dict[str, Any]]]:
+    """Return the commits of all units in (archive, offset) order, and the quarantined units. Raises Stopped.
+
+    If pages were chosen by an index, only the archives with such pages are inputs afterwards.
+    """
+    return _Pass(build, unit_bytes, chosen).run()
 
 
 class _Pass:
-    def __init__(self, build: Build, unit_bytes: int) -> None:
+    def __init__(self, build: Build, unit_bytes: int, chosen: Chosen | None) -> None:
         self._build, self._execution = build, build.execution
         identity, columns = build.plan.identity, build.plan.columns
         depends = digest({key: identity[key] for key in ("recipe", "resources", "versions", "removed")})
         self._common = {**build.payload(), "depends": depends}
-        divided_by = digest([unit_bytes, depends, columns.as_dict() if columns else None])
+        named = chosen.list if chosen is not None else ""
+        divided_by = digest([unit_bytes, depends, columns.as_dict() if columns else None, named])
         self._division = {
             "store": self._execution.store.location, "depends": divided_by, "unit_bytes": unit_bytes,
-            "columns": columns.as_dict() if columns else None,
+            "columns": columns.as_dict() if columns else None, "chosen": named,
         }  # fmt: skip
-        self._unit_bytes = unit_bytes
-        self._volumes = volumes_of(build.plan.inputs, divided_by)
+        self._unit_bytes, self._chosen = unit_bytes, chosen
+        self._volumes = volumes_of(build.plan.inputs, divided_by, volume_size(build.plan.inputs, chosen is not None))
+        self._wanted = self._volumes
+        if chosen is not None:
+            self._wanted = [self._volumes[number] for number in sorted(chosen.volumes)]
+        self._captures = 0
         gathered = set(self._execution.store.keys(FOLDER))
         for volume in self._volumes:
             volume.done = volume.key in gathered
-        self._undivided = deque(sorted(self._volumes, key=lambda volume: volume.done))
-        self._open = len(self._volumes)
+        self._undivided = deque(sorted(self._wanted, key=lambda volume: volume.done))
+        self._open = len(self._wanted)
         self._guess = _UNITS_IN_INPUT * max((len(volume.inputs) for volume in self._volumes), default=1)
         self._dividing = self._divided = 0
         self._ready: deque[tuple[Volume, Unit]] = deque()
@@ -88,15 +97,27 @@ class _Pass:
         execution.end()
         if execution.stop.asked():
             raise Stopped
+        self._build.plan.inputs = [item for volume in self._wanted for item in volume.inputs]
+        if self._chosen is not None:
+            self._note_chosen(self._chosen)
         groups = [(volume.key, volume.size, volume.digest) for volume in self._volumes if volume.size]
         quarantine = [unit for number in sorted(self._quarantined) for unit in self._quarantined[number]]
         return Commits(execution.store, groups), quarantine
 
+    def _note_chosen(self, chosen: Chosen) -> None:
+        """Note in the plan what was chosen."""
+        facts = chosen.facts() | {"archives": len(self._build.plan.inputs), "captures": self._captures}
+        if not self._quarantined:
+            facts["repeated"] = chosen.captures - self._captures
+        self._build.plan.identity["chosen"] = facts
+
     def _expected(self) -> int:
         """Return the number of units, as far as it is known. Inputs that were not divided count by their size."""
+        if not self._divided and self._chosen is not None:
+            return -(-self._chosen.captures // CAPTURES_IN_UNIT)
         if not self._divided:
             return sum(-(-item.size // self._unit_bytes) or 1 for item in self._build.plan.inputs)
-        return self._units * len(self._volumes) // self._divided
+        return self._units * len(self._wanted) // self._divided
 
     def _tasks(self) -> Iterator[Task | None]:
         """Yield tasks as long as there are any, and None while the next ones depend on running ones."""
@@ -122,7 +143,9 @@ class _Pass:
         current record.
         """
         limit, guard = self._build.job.unit_seconds, self._build.job.guard
-        limit = guard.unit_wall_s(unit.end - unit.start) if limit is None else limit
+        if limit is None:
+            pages = guard.pages_wall_s(CAPTURES_IN_UNIT)
+            limit = pages if unit.chosen else guard.unit_wall_s(unit.end - unit.start)
         return {"wall_s": limit, "footprint": f"{self._footprint}-{next(self._number)}"}
 
     def _take(self, answer: TaskResult) -> None:
@@ -155,8 +178,8 @@ class _Pass:
             self._units += len(whole)
             return
         divided = divided_of(answer.result)
-        inputs = [one.item for one in divided]
-        self._build.plan.inputs[volume.first : volume.first + len(inputs)] = inputs
+        volume.inputs = [one.item for one in divided]
+        self._captures += answer.result.get("captures", 0)
         if volume.done:
             facts = answer.result
             volume.size, volume.digest = facts["units"], facts["digest"]

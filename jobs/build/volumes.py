@@ -18,15 +18,18 @@ from jobs.runner.retries import Failure
 
 MOST = 10_000
 
+MOST_CHOSEN = 1_000
+"""The number of volumes if pages are chosen by an index. Each file of captures then has a box for each volume, so that
+the task that divides a volume reads a few pieces of each file."""
+
 
 @dataclass
 class Volume:
     """Some consecutive inputs, the state of their units, and the key of the gathered commit."""
 
     number: int
-    first: int
-    """The number of its first input."""
     inputs: Sequence[Input]
+    """The inputs. Once they are divided, they are looked up, and only those that are read are left."""
     key: str
     done: bool = False
     """True if its commits are gathered under the key."""
@@ -65,14 +68,18 @@ class Volume:
         return self.key, lines
 
 
-def volumes_of(inputs: Sequence[Input], depends: str) -> list[Volume]:
-    """Return the volumes of all inputs, in order."""
-    size = -(-len(inputs) // MOST) or 1
+def volume_size(inputs: Sequence[Input], chosen: bool) -> int:
+    """Return the number of inputs in a volume. If `chosen`, only some pages of the inputs are read."""
+    return -(-len(inputs) // (MOST_CHOSEN if chosen else MOST)) or 1
+
+
+def volumes_of(inputs: Sequence[Input], depends: str, size: int) -> list[Volume]:
+    """Return the volumes of `size` inputs, in order."""
     volumes = []
     for number, first in enumerate(range(0, len(inputs), size)):
         own = inputs[first : first + size]
         key = f"{FOLDER}/{digest([[item.name for item in own], depends])[:32]}.json.zst"
-        volumes.append(Volume(number, first, own, key))
+        volumes.append(Volume(number, own, key))
     return volumes
 
 
@@ -84,7 +91,7 @@ def untiled(units: Sequence[Unit], ended: Mapping[Unit, int]) -> set[Unit]:
     """
     wrong = set()
     for unit, after in zip(units, [*units[1:], None], strict=True):
-        if unit not in ended:
+        if unit not in ended or unit.chosen:
             continue
         if after is not None and after.warc == unit.warc:
             if ended[unit] != after.start:

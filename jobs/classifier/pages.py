@@ -30,7 +30,8 @@ from filters.classifier.tokens import View
 from filters.url.public_suffixes import registered_domains
 from jobs.build.archives import read_again, without_limits
 from jobs.build.build import build
-from jobs.build.inputs import find_columns, find_inputs
+from jobs.build.contents import find_columns
+from jobs.build.inputs import find_inputs
 from jobs.build.plan import Job
 from jobs.classifier.token_line import FACTORY, recipe_from_dict, table
 from jobs.runner.engine import Engine

@@ -21,8 +21,11 @@ from corpus.sandbox.unit import Unit
 from corpus.storage.store import Location
 from filters import load_recipe
 from jobs.build.build import build
-from jobs.build.inputs import plan_all
+from jobs.build.choice import Choice
+from jobs.build.contents import plan_all
+from jobs.build.cost import Cost, cost_of, cost_of_units
 from jobs.build.plan import Job, Plan, make_plan, unit_size
+from jobs.build.remove import read_list
 from jobs.build.robots import index_robots, robots_setting
 from jobs.runner.execution import JobResult
 from jobs.runner.progress import Progress
@@ -45,6 +48,11 @@ _ROBOTS = (
 )
 _AGAINST = "Earlier run to compare with. Pages that repeat one of its pages are dropped. Repeatable."
 _DEDUP_MB = "Memory per deduplication task, in MiB."
+_URLS_LIKE = (
+    "Of a crawl, read only pages whose whole URL is like this: * stands for any characters. In quotes. Repeatable."
+)
+_LANGUAGES = "Of a crawl, read only pages in these main languages, as ISO 639-3 codes with commas: eng,deu."
+_DOMAINS = "Of a crawl, read only pages of these domains and their subdomains, with commas, or from a file of domains."
 _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an archive at a URL up to 32."
 
 
@@ -57,6 +65,9 @@ _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an arch
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N archives.")
 @click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Read only N archives, drawn at random.")
 @click.option("--seed", type=options.SEED, default=0, show_default=True, help="Seed for --sample.")
+@click.option("--urls-like", multiple=True, type=options.text_type, metavar="PATTERN", help=_URLS_LIKE)
+@click.option("--languages", multiple=True, metavar="CODES", help=_LANGUAGES)
+@click.option("--domains", multiple=True, type=options.text_type, metavar="NAMES", help=_DOMAINS)
 @click.option("--base", metavar="URL", help="Folder or URL of a copy of Common Crawl. Default: Common Crawl's server.")
 @options.engine_options
 @click.option("--unit-mb", type=options.Finite(min=0.01), help=_UNIT_MB)
@@ -75,7 +86,8 @@ _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an arch
 # click passes each option as a parameter of its own
 def build_command(
     inputs: tuple[str, ...], out: Location, recipe: str, settings: tuple[str, ...], modules: tuple[str, ...],
-    limit: int | None, sample: int | None, seed: int, base: str | None, where: options.Where,
+    limit: int | None, sample: int | None, seed: int, urls_like: tuple[str, ...], languages: tuple[str, ...],
+    domains: tuple[str, ...], base: str | None, where: options.Where,
     unit_mb: float | None, guard: GuardSettings, columns: dict[str, str], keep_columns: tuple[str, ...],
     robots: tuple[str, ...], unit_seconds: float | None, against: tuple[Location, ...], no_index: bool, dedup_mb: int,
     alarm_rate: float, share: bool, keep_work: bool, dry_run: bool, as_json: bool,
@@ -87,12 +99,16 @@ def build_command(
     prefix, visible files with the name of an archive are read, or else those of documents. An input can also be the
     name of a crawl of Common Crawl, with --limit for the first archives, or --sample for a draw.
 
+    Of a crawl, single pages can be chosen by its index: --urls-like, --languages, --domains. A page must meet all kinds
+    of conditions that are given. --limit and --sample then say in which archives.
+
     Documents have their text or HTML in a column. The usual names of columns are found. The recipe `text` is for
     documents without HTML.
 
     \b
     Example: corpus build crawl/*.warc.gz -o out --recipe fineweb --set gopher_quality.words.min=30
     Example: corpus build CC-MAIN-2026-43 --limit 2 -o out
+    Example: corpus build CC-MAIN-2026-43 --languages deu --domains example.com,example.org -o out
     Example: corpus build new/*.warc.gz -o more --against out
     Example: corpus build fineweb/*.parquet -o out --recipe text
     """
@@ -107,15 +123,32 @@ def build_command(
         modules=own, limit=limit, sample=sample, seed=seed, base=base, columns=columns, keep_columns=keep_columns,
         against=tuple(map(str, against)), index=not no_index, dedup_memory=dedup_mb << 20,
         unit_seconds=unit_seconds, alarm_rate=alarm_rate, share=share,
+        choice=Choice.of(urls_like, _codes(languages), _domains(domains)),
     )  # fmt: skip
     if dry_run:
         plan = make_plan(job)
+        if job.choice is not None:
+            _show_cost(cost_of(job, plan, where.engine_here, Progress()), plan, job, as_json)
+            return
         _show_plan(plan, plan_all(plan.inputs, unit_size(job, plan), plan.columns), job, as_json)
         return
     result = build(job, lambda: where.engine(out), Progress())
     if result.already_done:
         say(f"{out} is complete already.")
     end_build(result, out, as_json)
+
+
+def _codes(given: tuple[str, ...]) -> list[str]:
+    return [code.strip() for codes in given for code in codes.split(",") if code.strip()]
+
+
+def _domains(given: tuple[str, ...]) -> list[str]:
+    """Return domains from lists with commas, and from files."""
+    found = []
+    for one in given:
+        names = read_list(Path(one)) if Path(one).is_file() else one.split(",")
+        found += [name.strip() for name in names if name.strip()]
+    return found
 
 
 def end_build(
@@ -161,11 +194,27 @@ def _show_quarantined(units: list[dict[str, Any]]) -> None:
         say("Run the same command to try these units again. Other units are not read again.")
 
 
+def _show_cost(cost: Cost, plan: Plan, job: Job, as_json: bool) -> None:
+    stages, found = [bound.name for bound in job.recipe.stages], cost.as_dict()
+    if as_json:
+        show_json({"choice": plan.identity["choice"], **found, "stages": stages})
+        return
+    index, pages = found["index"], found["pages"]
+    say(f"Index: {index['files']} files, {index['bytes']:,} bytes, {index['rows']:,} rows.")
+    say(f"Read of it: {index['row_groups']:,} row groups, {index['requests']:,} requests, {index['read']:,} bytes.")
+    say(f"Chosen: {found['captures']:,} pages in {found['archives']:,} of {len(plan.inputs):,} archives.")
+    if found["elsewhere"]:
+        say(f"{found['elsewhere']:,} more pages meet the conditions, in archives that are not read.")
+    say(f"To read: {pages['requests']:,} requests, {pages['bytes']:,} bytes.")
+    say(f"recipe {job.recipe.name}: {' → '.join(stages)}")
+
+
 def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
     size = sum(item.size for item in plan.inputs)
     stages = [bound.name for bound in job.recipe.stages]
     if as_json:
         counts = {"inputs": len(plan.inputs), "bytes": size, "units": len(units)}
+        counts |= {"requests": cost_of_units(units).requests}
         identity = {"stages": stages, "fingerprint": plan.fingerprint}
         show_json({**counts, **identity, "plan": [unit.content() for unit in units]})
         return
@@ -174,6 +223,8 @@ def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
     if len(units) > _SHOWN:
         say(f"… and {len(units) - _SHOWN} more")
     say(f"{len(plan.inputs)} files, {size:,} bytes, {len(units)} units")
+    if requests := cost_of_units(units).requests:
+        say(f"To read: about {requests:,} requests")
     say(f"recipe {job.recipe.name}: {' → '.join(stages)}")
 
 

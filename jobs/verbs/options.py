@@ -147,10 +147,14 @@ class Where:
         """The number of tasks that run at the same time on this machine."""
         return self.workers or usable_cpus()
 
+    def engine_here(self) -> Engine:
+        """Start the engine for a job whose files are on this machine alone."""
+        return LocalEngine(self.at_once)
+
     def engine(self, out: Location) -> Engine:
         """Start the engine for a job that writes to `out`."""
         if not self.ray and not self.address:
-            return LocalEngine(self.at_once)
+            return self.engine_here()
         # imported here, because Ray's files should be read only if Ray is used
         from jobs.runner.ray_engine import RayEngine
 

@@ -1,17 +1,20 @@
 """A job as the command line runs it, with cheap stages and many small tasks, for tests that kill it.
 
-python -m tests.faults.killed_run build|documents|lines|tokenize|mixture local|ray INPUT OUT
+python -m tests.faults.killed_run build|documents|lines|chosen|tokenize|mixture local|ray INPUT OUT
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import corpus.tokens.texts
 import jobs.build.build
+import jobs.build.choose
 import jobs.build.packing
 from jobs.build.build import build
+from jobs.build.choice import Choice
 from jobs.build.plan import Job
 from jobs.runner.engine import Engine
 from jobs.runner.local_engine import LocalEngine
@@ -19,6 +22,7 @@ from jobs.runner.progress import Progress
 from jobs.runner.ray_engine import RayEngine
 from jobs.tokens.tokenize import TokenizeJob, tokenize
 from tests.bpe import small_tokenizer
+from tests.crawls import CRAWL
 from tests.stubs import FACTORY, recipe_from_dict
 
 WORKERS = 2
@@ -26,6 +30,7 @@ STAGES = {
     "build": ("paragraphs", "minhash"),
     "documents": ("paragraphs", "minhash"),
     "lines": ("paragraphs", "minhash", "lines"),
+    "chosen": ("paragraphs", "minhash"),
 }
 
 
@@ -40,8 +45,13 @@ def main(kind: str, where: str, given: Path, out: Path) -> int:
         job = TokenizeJob(given, out, small_tokenizer(60), val_share=0.1, file_tokens=4_000)
         return tokenize(job, make_engine, progress).exit_code
     recipe = recipe_from_dict({"output": {"rows_per_part": 15}, "stages": [{"stage": name} for name in STAGES[kind]]})
-    options = {"unit_bytes": 6_000, "workers": WORKERS, "dedup_memory": 1 << 16, "factory": FACTORY}
-    return build(Job(recipe, [str(given)], out, **options), make_engine, progress).exit_code
+    inputs = [str(given)]
+    options: dict[str, Any] = {}
+    if kind == "chosen":
+        jobs.build.choose.CAPTURES_IN_UNIT = 8
+        inputs, options = [CRAWL], {"choice": Choice(languages=("deu",)), "base": str(given)}
+    options |= {"unit_bytes": 6_000, "workers": WORKERS, "dedup_memory": 1 << 16, "factory": FACTORY}
+    return build(Job(recipe, inputs, out, **options), make_engine, progress).exit_code
 
 
 if __name__ == "__main__":

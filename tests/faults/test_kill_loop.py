@@ -18,6 +18,7 @@ from filters import recipe_text
 from filters.decontaminate.build import build_index
 from jobs.sample.crawl import write_sample
 from tests.bpe import small_tokenizer
+from tests.crawls import table_of, write_archive, write_index, write_lists
 from tests.documents import write_inputs
 from tests.faults.kills import OUTLIVES_S, ROOT, Story, Work
 from tests.filters.decontaminate.items import ITEMS
@@ -40,6 +41,19 @@ def write_archives(folder: Path, kind: str = "archives") -> Path:
             pages[f"http://{name}{number}.example/"] = "\n".join([*lines, own]).encode()
         inputs[f"{name}.warc.gz"] = pages
     return write_inputs(folder, inputs, kind, harmed=False)
+
+
+def write_crawl(base: Path) -> Path:
+    """Such archives as a copy of a crawl, with an index of two files."""
+    rng, words, listed = Random(8), WORDS.split(), []
+    for name in "ab":
+        pages: dict[str, tuple[bytes, str | None]] = {}
+        for number in range(40):
+            text = "\n".join(" ".join(Random(rng.randrange(99)).choices(words, k=30)) for _ in range(6))
+            pages[f"http://{name}{number}.example/"] = text.encode(), rng.choice(["deu", "deu,eng", "eng"])
+        listed += write_archive(base, f"{name}.warc.gz", pages)
+    write_lists(base, dict.fromkeys(one.archive for one in listed), write_index(base, table_of(listed)))
+    return base
 
 
 def named_points() -> set[str]:
@@ -72,6 +86,7 @@ def works(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Work]]
         "build": archives,
         "documents": tables,
         "lines": archives,
+        "chosen": write_crawl(folder / "crawl"),
         "tokenize": folder / "build" / "whole",
         "mixture": folder / "m.toml",
     }
@@ -110,7 +125,7 @@ def test_every_named_point_is_reached(works) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["build", "documents", "lines", "tokenize", "mixture"])
+@pytest.mark.parametrize("kind", ["build", "documents", "lines", "chosen", "tokenize", "mixture"])
 def test_killed_at_every_named_point(works, kind, record_result) -> None:
     """Kill the command at each of its points, at any of the times that it gets there, then at another point, then no
     more."""
@@ -127,7 +142,7 @@ def test_killed_at_every_named_point(works, kind, record_result) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "kills"), [("build", 12), ("documents", 10), ("lines", 6), ("tokenize", 6), ("mixture", 4)]
+    ("kind", "kills"), [("build", 12), ("documents", 10), ("lines", 6), ("chosen", 6), ("tokenize", 6), ("mixture", 4)]
 )
 def test_driver_killed_at_any_time(works, kind, kills, record_result) -> None:
     tell(record_result, f"kill the driver: {kind}, without Ray", killed_drivers(works[kind], kills))

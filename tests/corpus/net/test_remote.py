@@ -14,7 +14,7 @@ import corpus.net.client
 import corpus.net.remote
 from corpus.errors import ConfigError, InputChanged, InputUnreachable, ServerDown
 from corpus.net.client import Client, RetryTimes, open_transport
-from corpus.net.remote import FETCH_BYTES, RemoteSource, open_source
+from corpus.net.remote import FETCH_BYTES, RemoteSource, open_source, whole_blocks
 from corpus.net.transport import PermanentError, TransientError
 from corpus.net.urls import redact, url_name
 from corpus.sandbox.guard import Guard
@@ -347,11 +347,35 @@ def test_read_in_order_few_requests_and_one_connection_are_enough(server, client
 def test_a_span_is_read_ahead_and_no_further(server, client):
     tag = f"{len(DATA)} {client.read(f'{server.url}/big.bin', 0, 1)[1].validator}"
     server.asked.clear()
-    source = open_source(f"{server.url}/big.bin", "n", tag=tag, span=(MIB + 77, 12 * MIB + 5), client=client)
+    spans = [whole_blocks(MIB + 77, 12 * MIB + 5)]
+    source = open_source(f"{server.url}/big.bin", "n", tag=tag, spans=spans, client=client)
     window = Window(source)
     assert window.read(MIB + 77, 11 * MIB) == DATA[MIB + 77 : 12 * MIB + 77]
     source.close()
     assert server.asked == [("/big.bin", MIB, FETCH_BYTES), ("/big.bin", MIB + FETCH_BYTES, 4 * MIB)]
+
+
+def test_each_of_many_spans_is_one_request_and_the_next_one_is_ahead(server, client):
+    tag = f"{len(DATA)} {client.read(f'{server.url}/big.bin', 0, 1)[1].validator}"
+    server.asked.clear()
+    spans = [(10, 500), (5 * MIB, 5 * MIB + 9), (6 * MIB, 15 * MIB), (len(DATA) - 7, len(DATA) + 99)]
+    source = open_source(f"{server.url}/big.bin", "n", tag=tag, spans=spans, client=client)
+    for start, end in spans:
+        assert source.read(start, 5) == DATA[start : start + 5]
+        assert source.read(start + 5, end - start - 5) == DATA[start + 5 : end]
+    source.close()
+    wanted = [(10, 490), (5 * MIB, 9), (6 * MIB, FETCH_BYTES), (14 * MIB, MIB), (len(DATA) - 7, 7)]
+    assert server.asked == [("/big.bin", *one) for one in wanted]
+
+
+def test_without_spans_nothing_is_ahead(server, client):
+    tag = f"{len(DATA)} {client.read(f'{server.url}/big.bin', 0, 1)[1].validator}"
+    server.asked.clear()
+    source = open_source(f"{server.url}/big.bin", "n", tag=tag, spans=(), client=client)
+    assert source.read(3, 9 * MIB) == DATA[3 : 9 * MIB + 3]
+    assert source.read(9 * MIB + 3, 4) == DATA[9 * MIB + 3 : 9 * MIB + 7]
+    source.close()
+    assert server.asked == [("/big.bin", 3, 9 * MIB), ("/big.bin", 9 * MIB + 3, 4)]
 
 
 def test_reads_here_and_there_are_small(server, client):
@@ -366,7 +390,7 @@ def test_reads_here_and_there_are_small(server, client):
 
 def test_a_read_ahead_that_fails_is_no_error(server, client):
     source = RemoteSource(f"{server.url}/big.bin", client=client)
-    source = open_source(f"{server.url}/big.bin", "n", tag=source.tag, span=(0, len(DATA)), client=client)
+    source = open_source(f"{server.url}/big.bin", "n", tag=source.tag, spans=[(0, len(DATA))], client=client)
     server.faults = ["", "404"]
     assert source.read(0, 10) == DATA[:10]
     assert source.read(9 * MIB, 10) == DATA[9 * MIB : 9 * MIB + 10]
@@ -469,8 +493,8 @@ def test_archives_are_read_as_from_a_disk(server, folder):
 def test_local_runs_import_no_library_for_servers(tmp_path):
     path = write_warc(tmp_path / "w.warc.gz", {"http://a.example/": page()})
     script = (
-        "import sys, corpus.sandbox.page_worker, jobs.build.inputs\n"
-        f"for item in jobs.build.inputs.find_inputs([{str(path)!r}]): jobs.build.inputs.plan_units(item, 1000)\n"
+        "import sys, corpus.sandbox.page_worker, jobs.build.contents, jobs.build.inputs\n"
+        f"for item in jobs.build.inputs.find_inputs([{str(path)!r}]): jobs.build.contents.plan_units(item, 1000)\n"
         "print({'urllib3', 'obstore'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

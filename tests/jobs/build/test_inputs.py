@@ -17,7 +17,8 @@ from corpus.run import open_run
 from corpus.tables.takedown import Takedown, takedown_of
 from corpus.warc.source import LocalSource, digest_of_ends
 from jobs.build.audit import audit
-from jobs.build.inputs import Input, _named, find_columns, find_in_run, find_inputs
+from jobs.build.contents import find_columns
+from jobs.build.inputs import Input, _named, find_in_run, find_inputs
 from jobs.build.replay_run import replay
 from jobs.runner.progress import Progress
 from jobs.runner.task_functions import run_unit_task
