@@ -38,6 +38,7 @@ from jobs.build.inputs import LOOKED_UP, check_unchanged, plan_all
 from jobs.build.packing import pack
 from jobs.build.plan import OPTIONAL, Build, Job, Plan, chosen_size, claim_folder, make_plan
 from jobs.build.timings import costs_of
+from jobs.build.unit_table import Units
 from jobs.build.units import run_units
 from jobs.runner.derived import register
 from jobs.runner.engine import Engine, Stop
@@ -94,6 +95,7 @@ def complete(
     """
     job, plan, store = run.job, run.plan, run.execution.store
     begin(store, digest([digest_of(commits), job.dedup_memory]))
+    units = Units.of(commits)
     # The versions of this process. The identity has those of the run, which another version may have made.
     depends = digest({"recipe": plan.identity["recipe"], "versions": versions()})
     common = {**run.payload(), "depends": depends}
@@ -104,7 +106,7 @@ def complete(
             continue
         against = plan.against if bound is job.indexed else []
         comparison = Comparison(
-            run.execution, bound, common, commits, tuple(found), job.dedup_memory, against, costs=run.costs
+            run.execution, bound, common, units, tuple(found), job.dedup_memory, against, costs=run.costs
         )
         compare = compare_documents if comparison.stage.compares == "documents" else compare_lines
         verdicts = compare(comparison)
@@ -117,8 +119,9 @@ def complete(
         found.append(verdicts)
         if bound is job.indexed:
             indexed = comparison, verdicts
-    commits = fill(commits, found)
-    parts = pack(run, commits, found)
+    if (filled := fill(commits, found)) is not commits:
+        units, commits = Units.of(filled), filled
+    parts = pack(run, units, found)
     index = make_index(*indexed) if indexed and run.keeps_signatures else None
     info = {**run_info(run, commits, found, parts, given_up), "index": index}
     finish(run, info, commits, parts)

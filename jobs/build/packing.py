@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain, islice
 
 from corpus.digests import digest
@@ -13,12 +12,13 @@ from corpus.storage.gathered import digest_of
 from corpus.tables.pack import ROWS_PER_LEDGER_PART, PackTask, Slice, plan_pack
 from corpus.tables.verdicts import Verdicts
 from jobs.build.plan import Build
+from jobs.build.unit_table import Units
 from jobs.runner.task_functions import choose_task, pack_task
 
 
-def pack(run: Build, commits: Sequence[Commit], verdicts: list[Verdicts]) -> list[Commit]:
+def pack(run: Build, units: Units, verdicts: list[Verdicts]) -> list[Commit]:
     """Return the commits of the output files. Raises Stopped."""
-    job, store = run.job, run.execution.store
+    job, store, commits = run.job, run.execution.store, units.commits
     packed = digest([digest_of(commits), *(one.digest for one in verdicts), job.index])
     if (store.get(".work/packed") or b"").decode() != packed:
         reached("before_pack")
@@ -33,7 +33,7 @@ def pack(run: Build, commits: Sequence[Commit], verdicts: list[Verdicts]) -> lis
     columns = {name: kind.__name__ for name, kind in job.recipe.pipeline().columns.items()}
     common = {"store": store.location, "columns": columns, "documents": run.plan.identity.get("documents")}
     signed = [stage.kind for stage in job.recipe.pipeline().collective] if run.keeps_signatures else []
-    rows = _rows(commits, ["corpus", "ledger", *signed])
+    rows = {kind: sum(units.sizes(kind)[0]) for kind in ("corpus", "ledger", *signed)}
     rows["corpus"] -= sum(sum(one.removed) for one in verdicts)
     sizes = {"corpus": job.recipe.rows_per_part, **dict.fromkeys(["ledger", *signed], ROWS_PER_LEDGER_PART)}
     tasks = chain(
@@ -50,14 +50,6 @@ def pack(run: Build, commits: Sequence[Commit], verdicts: list[Verdicts]) -> lis
 
 SAMPLED_AT_ONCE = 4096
 """The most units whose samples one task reads."""
-
-
-def _rows(commits: Sequence[Commit], kinds: Iterable[str]) -> Counter[str]:
-    """Return the rows of each kind."""
-    found = Counter(dict.fromkeys(kinds, 0))
-    for one in commits:
-        found.update({part.kind: part.rows for part in one.parts if part.kind in found})
-    return found
 
 
 def _samples(run: Build, commits: Sequence[Commit], verdicts: list[Verdicts]) -> PackTask:

@@ -13,7 +13,7 @@ from corpus.storage.commits import Commit, add_part
 from corpus.storage.store import LocalStore
 from corpus.tables.ledger import CORPUS_SCHEMA
 from corpus.tables.pack import PackTask, pack_part, plan_pack
-from corpus.tables.verdicts import VERDICT_SCHEMAS, Compared, VerdictBox, Verdicts
+from corpus.tables.verdicts import VERDICT_SCHEMAS, Compared, GroupBoxes, Verdicts
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def removing(store, rows):
             verdicts = [{"corpus_row": n, "id": "x", "removed": True, "cluster_size": 1} for n in removed]
             out.put(unit, pa.RecordBatch.from_pylist(verdicts, schema=schema))
         part = out.finish()
-    boxes = [VerdictBox("documents", part, unit) for unit in range(len(rows))]
+    boxes = GroupBoxes("documents", [part], [0, len(rows)])
     return Verdicts(Compared("minhash", "documents", {}), boxes, [len(one) for one in rows], {}, "", {})
 
 
