@@ -48,13 +48,14 @@ def gather(store: Store, key: str, lines: Sequence[bytes]) -> None:
 def gathered(store: Store, key: str) -> list[Commit]:
     """Return the commits under a key. Raises IntegrityError if they are missing or damaged."""
     try:
-        return _parsed(zstandard.decompress(store.get(key) or b"", _MOST_BYTES).splitlines())
+        content = zstandard.decompress(store.get(key) or b"", _MOST_BYTES)
+        return _parsed(content.decode("ascii").splitlines())
     except (ValueError, zstandard.ZstdError):
         what = f"The commits in {store.where(key)} are missing or damaged."
         raise IntegrityError(what, "Delete it, and run the same command again.") from None
 
 
-def _parsed(lines: Sequence[bytes]) -> list[Commit]:
+def _parsed(lines: Sequence[str]) -> list[Commit]:
     found = [parse_json(line) for line in lines]
     for one in found:
         check_shape(one, _COMMIT)

@@ -36,16 +36,13 @@ def pack(run: Build, units: Units, verdicts: list[Verdicts]) -> list[Commit]:
     rows = {kind: sum(units.sizes(kind)[0]) for kind in ("corpus", "ledger", *signed)}
     rows["corpus"] -= sum(sum(one.removed) for one in verdicts)
     sizes = {"corpus": job.recipe.rows_per_part, **dict.fromkeys(["ledger", *signed], ROWS_PER_LEDGER_PART)}
-    tasks = chain(
-        plan_pack("corpus", commits, sizes["corpus"], verdicts),
-        plan_pack("ledger", commits, sizes["ledger"], verdicts),
-        [_samples(run, commits, verdicts)],
-        *(plan_pack(kind, commits, sizes[kind]) for kind in signed if rows[kind]),
-    )
-    files = [-(-rows[kind] // size) or kind not in signed for kind, size in sizes.items()]
-    return run.execution.commits(
-        "pack", pack_task, ({**task.stored(store), **common} for task in tasks), 1 + sum(files)
-    )
+    sizes = {kind: size for kind, size in sizes.items() if rows[kind] or kind not in signed}
+    tasks = chain([_samples(run, commits, verdicts)], plan_pack(commits, sizes, verdicts))
+    payloads = ({**task.stored(store), **common} for task in tasks)
+    files = sum(-(-rows[kind] // size) or 1 for kind, size in sizes.items())
+    done = run.execution.commits("pack", pack_task, payloads, 1 + files)
+    order = {kind: number for number, kind in enumerate(("corpus", "ledger", "samples", *signed))}
+    return sorted(done, key=lambda one: (order[one.facts["kind"]], one.facts["index"]))
 
 
 SAMPLED_AT_ONCE = 4096
