@@ -270,7 +270,7 @@ def crawl(ms_per_unit: float) -> list[str]:
     ]
 
 
-STEPS = {"units": "read", "compare_documents": "documents", "compare_lines": "lines", "pack": "pack",
+STEPS = {"read_pass": "read", "compare_documents": "documents", "compare_lines": "lines", "pack": "pack",
          "make_index": "index", "run_info": "run.json", "finish": "end"}  # fmt: skip
 HEAD_AFTER = f"  units recipe    tasks  {'  '.join(f'{name:>9}' for name in STEPS.values())}   peak MB  books MB"
 

@@ -25,7 +25,6 @@ from corpus.storage.store import LocalStore, open_store
 from corpus.storage.task_commits import get_value, put_value
 from filters import STAGES, load_recipe
 from jobs.build.plan import Job
-from jobs.build.unit_table import Units
 from jobs.runner.progress import Progress
 from jobs.runner.retries import Answer, Function, Payload
 
@@ -98,7 +97,7 @@ class MadeTasks:
 
     def pack_task(self, payload: Payload) -> dict[str, Any]:
         store = open_store(payload["store"])
-        rows = sum(one["stop"] - one["start"] for one in get_value(store, payload["slices"]))
+        rows = sum(stop - start for *_, start, stop, _ in get_value(store, payload["slices"])["slices"])
         kind, index = payload["kind"], payload["index"]
         key = f"{kind}/part-{index:05d}.parquet"
         store.put_new(key, self._file)
@@ -174,14 +173,10 @@ def after(folder: Path, job: Job, peak: Callable[[], int]) -> None:
 
         return run
 
-    names = ("compare_documents", "compare_lines", "pack", "make_index", "run_info", "finish")
+    names = ("read_pass", "compare_documents", "compare_lines", "pack", "make_index", "run_info", "finish")
     for name in names:
         setattr(driver, name, timed(name, getattr(driver, name)))
-    setattr(driver, "Units", type("Timed", (), {"of": staticmethod(timed("units", Units.of))}))  # noqa: B010
     setattr(driver, "run_units", lambda run, size: (commits, []))  # noqa: B010
     done = driver.build(job, lambda: engine, Progress(quiet=True))
     assert done.info is not None and done.exit_code == 0, done
-    records = done.info["records"]
-    print(
-        json.dumps({"units": len(commits), "steps": steps, "tasks": tasks.tasks, "kept": records["kept"]}), flush=True
-    )
+    print(json.dumps({"units": len(commits), "steps": steps, "tasks": tasks.tasks}), flush=True)

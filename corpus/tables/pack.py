@@ -5,7 +5,7 @@ File k holds rows kN … (k+1)N of all rows, so files and row groups depend only
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -56,15 +56,6 @@ class Slice:
     stop: int
     verdicts: tuple[VerdictBox, ...] = ()
 
-    def as_dict(self) -> dict[str, Any]:
-        verdicts = [box.as_dict() for box in self.verdicts]
-        return {"part": vars(self.part), "start": self.start, "stop": self.stop, "verdicts": verdicts}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Slice:
-        verdicts = tuple(map(VerdictBox.from_dict, data["verdicts"]))
-        return cls(Part(**data["part"]), data["start"], data["stop"], verdicts)
-
 
 @dataclass(frozen=True)
 class PackTask:
@@ -77,7 +68,16 @@ class PackTask:
 
     def stored(self, store: Store) -> dict[str, Any]:
         """Return the task as a small payload. Its slices are stored, because there may be thousands of them."""
-        slices = put_value(store, [one.as_dict() for one in self.slices])
+        files: dict[Part, int] = {}
+        """The numbers of the files of verdicts. Hundreds of units have theirs in one file."""
+        rows = [
+            (
+                *(one.part.key, one.part.rows, one.part.bytes, one.part.sha256, one.start, one.stop),
+                [(files.setdefault(box.part, len(files)), box.box) for box in one.verdicts],
+            )
+            for one in self.slices
+        ]
+        slices = put_value(store, {"files": [vars(part) for part in files], "slices": rows})
         return {
             "kind": self.kind, "index": self.index, "slices": slices, "compared": [asdict(one) for one in self.compared]
         }  # fmt: skip
@@ -85,8 +85,13 @@ class PackTask:
     @classmethod
     def from_stored(cls, store: Store, data: Mapping[str, Any]) -> PackTask:
         compared = tuple(Compared(**one) for one in data["compared"])
-        slices = tuple(map(Slice.from_dict, get_value(store, data["slices"])))
-        return cls(data["kind"], data["index"], slices, compared)
+        stored = get_value(store, data["slices"])
+        files = [Part(**part) for part in stored["files"]]
+        slices = []
+        for *part, start, stop, boxes in stored["slices"]:
+            verdicts = (VerdictBox(one.compares, files[n], box) for one, (n, box) in zip(compared, boxes, strict=False))
+            slices.append(Slice(Part(data["kind"], *part), start, stop, tuple(verdicts)))
+        return cls(data["kind"], data["index"], tuple(slices), compared)
 
     @property
     def key(self) -> str:
@@ -99,7 +104,7 @@ class PackTask:
 
 
 def plan_pack(
-    commits: Sequence[Commit], rows_per_part: Mapping[str, int], verdicts: Sequence[Verdicts] = ()
+    commits: Iterable[Commit], rows_per_part: Mapping[str, int], verdicts: Sequence[Verdicts] = ()
 ) -> Iterator[PackTask]:
     """Yield the output files for the rows of `commits`, of each kind in order. The commits are read once.
 

@@ -25,10 +25,11 @@ from corpus.stage import BoundStage
 from corpus.storage.commits import Commit, Part
 from corpus.storage.crash_points import reached
 from corpus.storage.exchange import Files, Grid
+from corpus.storage.gathered import without_facts
 from corpus.storage.task_commits import as_list, put_value
 from corpus.tables.verdicts import Compared, GroupBoxes, VerdictBox, Verdicts
 from corpus.text.vocabulary import Ints
-from jobs.build.unit_table import Units
+from jobs.build.passed import Units
 from jobs.runner.execution import Execution
 from jobs.runner.task_functions import compare_task
 
@@ -79,7 +80,7 @@ class Comparison:
     def groups(self, starts: Sequence[int]) -> list[dict[str, Any]]:
         """Store the units in groups, and return what a task needs to read its group. `starts` has the first unit of
         each group, followed by the number of units."""
-        units, stored = iter(self.units.commits), []
+        units, stored = without_facts(self.units.commits), []
         for start, end in pairwise(starts):
             parts = tuple(unit.part(self.stage.kind) for unit in islice(units, end - start))
             group = Group(parts, tuple(self.units.archive[start:end]), tuple(map(self.removed, range(start, end))))

@@ -12,6 +12,7 @@ from corpus.dedup.layout import Layout, make_layout
 from corpus.dedup.unit_verdicts import MOST_SITES
 from corpus.dedup.verify import LARGEST
 from corpus.storage.commits import Commit
+from corpus.storage.gathered import without_facts
 from corpus.storage.task_commits import put_value
 from corpus.tables.verdicts import Verdicts
 from jobs.build.compare import Comparison, sums_of
@@ -85,7 +86,8 @@ def make_index(work: Comparison, verdicts: Verdicts) -> str:
     parts: list[dict[str, Any]] = []
     held: list[dict[str, Any]] = []
     """The units of the next part."""
-    for number, (unit, archive) in enumerate(zip(work.units.commits, work.units.archive, strict=True)):
+    units = zip(without_facts(work.units.commits), work.units.archive, strict=True)
+    for number, (unit, archive) in enumerate(units):
         own = UnitRows(unit.part(stage.kind), first, archive, verdicts.boxes[number], work.removed(number)).as_dict()
         end = first + rows[number]
         for part in range(first // size, -(-end // size)):

@@ -8,11 +8,11 @@ from itertools import chain, islice
 from corpus.digests import digest
 from corpus.storage.commits import Commit
 from corpus.storage.crash_points import reached
-from corpus.storage.gathered import digest_of
+from corpus.storage.gathered import digest_of, without_facts
 from corpus.tables.pack import ROWS_PER_LEDGER_PART, PackTask, Slice, plan_pack
 from corpus.tables.verdicts import Verdicts
+from jobs.build.passed import Units
 from jobs.build.plan import Build
-from jobs.build.unit_table import Units
 from jobs.runner.task_functions import choose_task, pack_task
 
 
@@ -37,7 +37,7 @@ def pack(run: Build, units: Units, verdicts: list[Verdicts]) -> list[Commit]:
     rows["corpus"] -= sum(sum(one.removed) for one in verdicts)
     sizes = {"corpus": job.recipe.rows_per_part, **dict.fromkeys(["ledger", *signed], ROWS_PER_LEDGER_PART)}
     sizes = {kind: size for kind, size in sizes.items() if rows[kind] or kind not in signed}
-    tasks = chain([_samples(run, commits, verdicts)], plan_pack(commits, sizes, verdicts))
+    tasks = chain([_samples(run, commits, verdicts)], plan_pack(without_facts(commits), sizes, verdicts))
     payloads = ({**task.stored(store), **common} for task in tasks)
     files = sum(-(-rows[kind] // size) or 1 for kind, size in sizes.items())
     done = run.execution.commits("pack", pack_task, payloads, 1 + files)
@@ -59,7 +59,7 @@ def _samples(run: Build, commits: Sequence[Commit], verdicts: list[Verdicts]) ->
 
     if len(commits) <= SAMPLED_AT_ONCE:
         return PackTask("samples", 0, tuple(piece(number, one) for number, one in enumerate(commits)), compared)
-    store, pieces = run.execution.store, (piece(number, one) for number, one in enumerate(commits))
+    store, pieces = run.execution.store, (piece(number, one) for number, one in enumerate(without_facts(commits)))
     groups = range(0, len(commits), SAMPLED_AT_ONCE)
     tasks = (PackTask("samples", first, tuple(islice(pieces, SAMPLED_AT_ONCE))) for first in groups)
     payloads = ({"store": store.location, **task.stored(store)} for task in tasks)
