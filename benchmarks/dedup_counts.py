@@ -9,6 +9,7 @@ CPU time are fitted: so much for a document, and so much for a block, because ea
 from __future__ import annotations
 
 import json
+import os
 import re
 import tempfile
 from collections import Counter
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.optimize import nnls
 
 import corpus.storage.exchange as exchange
 import jobs.runner.task_functions as task_functions
@@ -239,7 +241,7 @@ def counted(documents: int, memory: int, lines: bool, folder: Path) -> Counted:
 
 
 class Formula:
-    """Bytes and CPU time as so much for a document and so much for a block, from what was counted.
+    """Bytes and CPU time as so much for a document, a block and a task, from what was counted.
 
     Divisions without relays give both. A division with relays gives what they take besides.
     """
@@ -251,18 +253,18 @@ class Formula:
             for kind, size in most.all.items()
             if kind.startswith("kind ")
         }
-        self._bytes, self._block = self._fitted(direct, "written")
-        self._cpu, self._block_cpu = self._fitted(direct, "cpu_us")
-        self._relay_cpu = relayed.relays["cpu_us"] / relayed.division.pairs
-        self._signed = (most.all["read"] - most.all["written"]) / most.division.documents
+        self._bytes, self._block, _ = self._fitted(direct, "written")
+        self._cpu, self._block_cpu, self._task_cpu = self._fitted(direct, "cpu_us")
+        relays = relayed.relays["cpu_us"] - self._task_cpu * relayed.relays["tasks"]
+        self._relay_cpu = max(relays, 0.0) / relayed.division.pairs
 
     @staticmethod
-    def _fitted(direct: Sequence[Counted], name: str) -> tuple[float, float]:
-        """The amount for a document and for a block. Small and large runs weigh the same."""
-        rows = np.array([[one.division.documents, one.division.pairs] for one in direct], float)
+    def _fitted(direct: Sequence[Counted], name: str) -> tuple[float, float, float]:
+        """The amount for a document, a block and a task, none below zero. Small and large runs weigh the same."""
+        rows = np.array([[one.division.documents, one.division.pairs, one.division.all_tasks] for one in direct], float)
         values = np.array([one.all[name] for one in direct], float)
-        found, *_ = np.linalg.lstsq(rows / values[:, None], np.ones(len(values)), rcond=None)
-        return float(found[0]), max(float(found[1]), 0.0)
+        found, _ = nnls(rows / values[:, None], np.ones(len(values)))
+        return float(found[0]), float(found[1]), float(found[2])
 
     def written(self, of: Division) -> float:
         again = sum(
@@ -275,7 +277,8 @@ class Formula:
 
     def cpu_s(self, of: Division) -> float:
         relays = self._relay_cpu * sum(one.pairs for one in of.relayed)
-        return (self._cpu * of.documents + self._block_cpu * of.pairs + relays) / 1e6
+        tasks = self._task_cpu * of.all_tasks
+        return (self._cpu * of.documents + self._block_cpu * of.pairs + tasks + relays) / 1e6
 
     def requests(self, of: Division, direct: bool = False) -> float:
         """The most requests: for each opening two for the index and three for the rows, and one for each block of
@@ -294,7 +297,7 @@ class Formula:
     def said(self) -> str:
         return (
             f"a document: {self._bytes:.0f} B written, {self._cpu:.2f} µs; a block: {self._block:.0f} B and "
-            f"{self._block_cpu:.0f} µs, relayed {self._relay_cpu:.0f} µs more"
+            f"{self._block_cpu:.0f} µs, relayed {self._relay_cpu:.0f} µs more; a task: {self._task_cpu / 1000:.0f} ms"
         )
 
 
@@ -309,12 +312,13 @@ def seen(one: Counted, of: Division) -> str:
     )
 
 
-SHORT = 8 << 20
-"""The memory of a task in runs with many more blocks for a document."""
+SHORT = (8 << 20, 1 << 20)
+"""The memory of a task in runs with many more tasks and blocks for a document."""
 
 
 def counts(millions: Sequence[float], memory: int, folder: Path, large: Sequence[int]) -> None:
     """Print what was counted for so many millions of documents, and the formulas for them and for more."""
+    os.fsync = lambda file: None  # no process is killed here, and a loaded disk would only cost time
     for lines in (False, True):
         divided: Callable[[int, int], Division] = of_lines if lines else of_documents
         sizes = [int(number * 1e6) for number in millions if not lines or number <= 1]
@@ -323,11 +327,12 @@ def counts(millions: Sequence[float], memory: int, folder: Path, large: Sequence
         for one in runs:
             print(seen(one, one.division), flush=True)
         least = min(sizes)
-        runs.append(counted(least, SHORT, lines, folder))
-        print(f"{seen(runs[-1], runs[-1].division)}, {SHORT >> 20} MiB", flush=True)
+        for short in SHORT:
+            runs.append(counted(least, short, lines, folder))
+            print(f"{seen(runs[-1], runs[-1].division)}, {short >> 20} MiB", flush=True)
         before, exchange.MOST_DIRECT = exchange.MOST_DIRECT, 0
-        relayed = counted(least, SHORT, lines, folder)
-        print(f"{seen(relayed, relayed.division)}, {SHORT >> 20} MiB, all relayed", flush=True)
+        relayed = counted(least, SHORT[-1], lines, folder)
+        print(f"{seen(relayed, relayed.division)}, {SHORT[-1] >> 20} MiB, all relayed", flush=True)
         exchange.MOST_DIRECT = before
         formula = Formula(runs, relayed)
         print(f"  {formula.said()}")
