@@ -85,6 +85,9 @@ class Census(Progress):
 
     def start(self, phase, *given, **named):
         super().start(phase, *given, **named)
+        self.look()
+
+    def look(self):
         gc.collect()
         kinds = (Commit, Part, VerdictBox)
         self.seen.append(sum(type(one) in kinds for one in gc.get_objects()))
@@ -103,6 +106,8 @@ def test_the_driver_holds_no_objects_of_units(tmp_path, way):
             groups.append((f".work/commits/gathered/{first}", 8, ""))
         del units
         census = Census()
-        compared(store, way, Commits(store, groups), 1 << 30, census, index=way == "documents")
+        found = compared(store, way, Commits(store, groups), 1 << 30, census, index=way == "documents")
+        census.look()
+        del found
         seen.append(census.seen)
     assert seen[0] == seen[1]
