@@ -312,29 +312,23 @@ def seen(one: Counted, of: Division) -> str:
     )
 
 
-SHORT = (8 << 20, 1 << 20)
-"""The memory of a task in runs with many more tasks and blocks for a document."""
-
-
-def counts(millions: Sequence[float], memory: int, folder: Path, large: Sequence[int]) -> None:
+def counts(millions: Sequence[float], memory: int, lines: bool, folder: Path, large: Sequence[int]) -> None:
     """Print what was counted for so many millions of documents, and the formulas for them and for more."""
     os.fsync = lambda file: None  # no process is killed here, and a loaded disk would only cost time
-    for lines in (False, True):
-        divided: Callable[[int, int], Division] = of_lines if lines else of_documents
-        sizes = [int(number * 1e6) for number in millions if not lines or number <= 1]
-        print(f"\n{'lines' if lines else 'documents'}, {memory >> 20} MiB for a task's rows\n{HEAD}", flush=True)
-        runs = [counted(size, memory, lines, folder) for size in sizes]
-        for one in runs:
-            print(seen(one, one.division), flush=True)
-        least = min(sizes)
-        for short in SHORT:
-            runs.append(counted(least, short, lines, folder))
-            print(f"{seen(runs[-1], runs[-1].division)}, {short >> 20} MiB", flush=True)
-        before, exchange.MOST_DIRECT = exchange.MOST_DIRECT, 0
-        relayed = counted(least, SHORT[-1], lines, folder)
-        print(f"{seen(relayed, relayed.division)}, {SHORT[-1] >> 20} MiB, all relayed", flush=True)
-        exchange.MOST_DIRECT = before
-        formula = Formula(runs, relayed)
-        print(f"  {formula.said()}")
-        for size in (*sizes, *large):
-            print(f"{formula.line(divided(size, memory))}  by formula", flush=True)
+    divided: Callable[[int, int], Division] = of_lines if lines else of_documents
+    sizes = [int(number * 1e6) for number in millions]
+    short = [8 << 20, (4 if lines else 1) << 20]
+    """The memory of a task in runs with many more tasks and blocks for a document."""
+    print(f"\n{'lines' if lines else 'documents'}, {memory >> 20} MiB for a task's rows\n{HEAD}", flush=True)
+    runs = []
+    for size, least in [*((size, memory) for size in sizes), *((min(sizes), least) for least in short)]:
+        runs.append(counted(size, least, lines, folder))
+        print(f"{seen(runs[-1], runs[-1].division)}, {least >> 20} MiB", flush=True)
+    before, exchange.MOST_DIRECT = exchange.MOST_DIRECT, 0
+    relayed = counted(min(sizes), short[-1], lines, folder)
+    print(f"{seen(relayed, relayed.division)}, {short[-1] >> 20} MiB, all relayed", flush=True)
+    exchange.MOST_DIRECT = before
+    formula = Formula(runs, relayed)
+    print(f"  {formula.said()}")
+    for size in (*sizes, *large):
+        print(f"{formula.line(divided(size, memory))}  by formula", flush=True)

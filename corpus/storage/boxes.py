@@ -133,8 +133,14 @@ class Box:
     def __init__(self, file: _File, entries: np.ndarray) -> None:
         self._file, self._entries = file, entries
         self.blocks = len(entries)
-        self.rows = int(entries["rows"].sum())
-        self.bytes = int(entries["length"].sum())
+
+    @property
+    def rows(self) -> int:
+        return int(self._entries["rows"].sum())
+
+    @property
+    def bytes(self) -> int:
+        return int(self._entries["length"].sum())
 
     def stored(self, block: int) -> tuple[int, pa.Buffer]:
         """Return the number of rows of one block, and its bytes. Raises IntegrityError if they are damaged."""
@@ -196,10 +202,10 @@ def open_boxes(store: Store, part: Part, boxes: range) -> list[Box]:
     starts_at = part.bytes - _TRAILER.itemsize - 8 * (held + 1)
     starts = file.read(starts_at + 8 * boxes.start, np.dtype("<u8"), len(boxes) + 1).tolist()
     found = file.read(starts_at - _ENTRY.itemsize * (entries - starts[0]), _ENTRY, starts[-1] - starts[0])
-    each = [found[start - starts[0] : end - starts[0]] for start, end in pairwise(starts)]
-    if any((own["box"] != box).any() for box, own in zip(boxes, each, strict=True)):
+    sizes = [end - start for start, end in pairwise(starts)]
+    if min(sizes, default=0) < 0 or (found["box"] != np.repeat(boxes, sizes)).any():
         raise file.damaged()
-    return [Box(file, own) for own in each]
+    return [Box(file, found[start - starts[0] : end - starts[0]]) for start, end in pairwise(starts)]
 
 
 def read_box(store: Store, part: Part, box: int, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
