@@ -290,8 +290,8 @@ class Formula:
 
     def line(self, of: Division) -> str:
         return (
-            f"{of.documents:14,} {of.all_tasks:8,} {of.all_files:9,} {of.opened / 1e6:9.3f} {of.direct / 1e6:11.3f} "
-            f"{self.requests(of) / 1e6:9.2f} {self.written(of) / 1e9:10.1f} {self.cpu_s(of) / 3600:10.2f}"
+            f"{of.documents:14,} {of.all_tasks:8,} {of.all_files:9,} {of.opened / 1e6:9.4f} {of.direct / 1e6:11.4f} "
+            f"{self.requests(of) / 1e6:10.4f} {self.written(of) / 1e9:10.2f} {self.cpu_s(of) / 3600:10.4f}"
         )
 
     def said(self) -> str:
@@ -301,14 +301,14 @@ class Formula:
         )
 
 
-HEAD = "     documents    tasks     files  opened M  unrelayed M requests M GB written core-hours"
+HEAD = "     documents    tasks     files  opened M unrelayed M requests M GB written core-hours"
 
 
 def seen(one: Counted, of: Division) -> str:
     every = one.all
     return (
-        f"{of.documents:14,} {every['tasks']:8,} {every['files']:9,} {'':9} {'':11} {every['requests'] / 1e6:9.4f} "
-        f"{every['written'] / 1e9:10.3f} {every['cpu_us'] / 3.6e9:10.4f}  counted, peak {every['peak'] >> 20} MiB"
+        f"{of.documents:14,} {every['tasks']:8,} {every['files']:9,} {'':9} {'':11} {every['requests'] / 1e6:10.4f} "
+        f"{every['written'] / 1e9:10.2f} {every['cpu_us'] / 3.6e9:10.4f}  counted, peak {every['peak'] >> 20} MiB"
     )
 
 
