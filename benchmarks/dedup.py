@@ -7,6 +7,8 @@
     python -m benchmarks.dedup peer [--documents N]   datatrove's stages 2 and 3 on the same signatures
     python -m benchmarks.dedup against 10             new documents against an index of 10 million
     python -m benchmarks.dedup lines 1 3              million documents whose lines are compared
+    python -m benchmarks.dedup counts .1 1 10         tasks, files and requests counted, and formulas up to 10 billion
+    python -m benchmarks.dedup line-counts .1 1       the same for the comparison of lines
 
 The signatures of `scale` and `peer` are made without texts (see `dedup_scale`). Pairs are made from real texts (see
 `dedup_pairs`). CPU time is the user and system time of all tasks. Each side of `peer` is one process.
@@ -31,6 +33,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.dedup_counts import counts
 from benchmarks.dedup_lines import lines
 from benchmarks.dedup_pairs import EDITS, articles, bins, jaccard, made_pairs, real_texts
 from benchmarks.dedup_runs import Disk, Watched, compare, comparison, recipe, stage_of
@@ -273,7 +276,7 @@ def _made(folder: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    kinds = ["all", "pairs", "numbers", "scale", "peer", "against", "lines"]
+    kinds = ["all", "pairs", "numbers", "scale", "peer", "against", "lines", "counts", "line-counts"]
     parser.add_argument("what", nargs="?", choices=kinds, default="all")
     parser.add_argument("millions", nargs="*", type=float, default=[1.0])
     parser.add_argument("--each", type=int, default=120, help="pairs of each kind")
@@ -291,6 +294,9 @@ def main() -> None:
         s_curve()
     if chosen.what in ("all", "numbers"):
         numbers()
+    if chosen.what in ("counts", "line-counts"):
+        of_lines = chosen.what == "line-counts"
+        counts(chosen.millions, memory, of_lines, _made(chosen.folder), (10**8, 10**9, 10**10))
     if chosen.what in ("all", "scale", "against", "lines"):
         engine = (RayEngine if chosen.ray else LocalEngine)(chosen.workers)
         with contextlib.closing(engine):

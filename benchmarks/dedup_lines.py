@@ -62,13 +62,17 @@ def _binary(values: np.ndarray, bounds: np.ndarray) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(), len(bounds) - 1, [None, offsets, pa.py_buffer(values)])
 
 
+def line_recipe() -> Recipe:
+    return Recipe.from_dict({"stages": [{"stage": "lines"}]}, STAGES)
+
+
 def lines(millions: float, folder: Path, engine: Engine, memory: int) -> None:
     """Measure the phases from signed lines to cuts."""
     count = int(millions * 1e6)
     units = list(write_units(folder, count))
     disk = Disk(folder)
     signed = disk.look()
-    recipe = Recipe.from_dict({"stages": [{"stage": "lines"}]}, STAGES)
+    recipe = line_recipe()
     watched = Watched(disk)
     started, own = time.monotonic(), time.process_time()
     with Stop() as stop:

@@ -18,6 +18,7 @@ from corpus.tables.verdicts import Verdicts
 from filters import STAGES
 from jobs.build.compare import Comparison
 from jobs.build.compare_documents import compare_documents
+from jobs.build.passed import units_of
 from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import Execution
 from jobs.runner.progress import Progress
@@ -51,7 +52,7 @@ def comparison(
         "depends": "",
     }
     execution = Execution(LocalStore(folder), engine, stop, progress or Progress(quiet=True))
-    return Comparison(execution, made.stages[0], common, units, memory_bytes=memory, against=against)
+    return Comparison(execution, made.stages[0], common, units_of(units), memory_bytes=memory, against=against)
 
 
 def write_unit(store: LocalStore, batch: pa.RecordBatch, warc: str, name: str, kind: str = "signatures") -> Commit:

@@ -1,12 +1,15 @@
 """What the driver of a whole crawl takes: CPU per unit, memory, the first task, a continued run, the books.
 
-    python -m benchmarks.scale [--smallest 1000] [--largest 1000000] [--workers 1000] [--save]
+    python -m benchmarks.scale [pass|after|all] [--smallest 1000] [--largest 1000000] [--workers 1000] [--save]
 
 The driver's code is the real one, from the list of a crawl to the last commit of the pass. The workers are simulated
 (`benchmarks.simulated`), and so are the units: 32 for an archive, each with a commit like that of the default recipe.
 Each size runs in processes of its own: one that is killed when half of the units are done, and one that continues. CPU
 is that of the whole process without the simulation, and memory is the kernel's own peak (VmHWM). Of more than a million
 units, the second process is killed when it has its first unit.
+
+After the pass, `benchmarks.scale_after` runs the driver through all phases, with the default recipe and with the
+comparison of lines.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from typing import Any
 import jobs.build.build as driver
 from benchmarks.machine import machine_line
 from benchmarks.quoted import FIGURES
+from benchmarks.scale_after import KEPT, ROWS, after, made_commits, recipe
 from benchmarks.simulated import Simulated
 from corpus.digests import digest
 from corpus.net.remote import FETCH_BYTES
@@ -56,10 +60,13 @@ UNIT_S, ARCHIVE_S = 60.0, 1.0
 class MadeUnits:
     """Tasks that give what real ones would, without reading anything. Half-way, the process may end at once."""
 
-    def __init__(self, kill_after: int = 0) -> None:
+    def __init__(self, kill_after: int = 0, lines: bool = False) -> None:
         self.kill_after, self.done = kill_after, 0
+        self.parts = {"corpus": KEPT, "ledger": ROWS, "signatures": KEPT, "samples": 9} | (
+            {"lines": KEPT} if lines else {}
+        )
         rules = {f"stage{n}": {f"rule{m}": n * m + 1 for m in range(3)} for n in range(9)}
-        self._counts = {"in": 830, "kept": 61, "dropped": rules, "failed": {"timeout": 1}, "skipped": {}}
+        self._counts = {"in": ROWS, "kept": KEPT, "dropped": rules, "failed": {"timeout": 1}, "skipped": {}}
         self._stages = {f"stage{n}": 0.123 for n in range(12)}
 
     def seconds(self, function: Function, payload: Payload, now: float) -> float:
@@ -72,7 +79,7 @@ class MadeUnits:
             report()
             os.kill(os.getpid(), 9)
         self.done += 1
-        return {"ok": self._commit(payload)}
+        return {"ok": self.commit(payload["unit"])}
 
     def _divided(self, payload: Payload) -> dict[str, Any]:
         items = [
@@ -85,13 +92,19 @@ class MadeUnits:
         ranges = [[n * UNIT_BYTES, (n + 1) * UNIT_BYTES] for n in range(UNITS)]
         return {"inputs": items, "divided": [[["members", "gzip", "warc"], ranges]] * len(items)}
 
-    def _commit(self, payload: Payload) -> dict[str, Any]:
-        unit = payload["unit"]
+    def made(self, archive: str, number: int) -> dict[str, Any]:
+        """The commit of one unit of an archive."""
+        start = number * UNIT_BYTES
+        layout = {"layout": "members", "codec": "gzip", "form": "warc", "identity": digest(archive)[:32]}
+        where = {"warc": archive, "path": f"/crawl/{archive}", "start": start, "end": start + UNIT_BYTES}
+        return self.commit({**where, **layout, "tag": f"{UNITS * UNIT_BYTES} x"})
+
+    def commit(self, unit: dict[str, Any]) -> dict[str, Any]:
         content = {key: value for key, value in unit.items() if key not in ("path", "tag")}
         name = f"{hash(unit['warc']) & 0xFFFFFFFF:032x}{unit['start']:032x}"
         parts = [
-            {"kind": kind, "key": f".work/parts/{kind}/{name[:32]}.arrow", "rows": 830, "bytes": 99_999, "sha256": name}
-            for kind in ("corpus", "ledger", "minhash", "samples")
+            {"kind": kind, "key": f".work/parts/{kind}/{name[:32]}.arrow", "rows": n, "bytes": 321 * n, "sha256": name}
+            for kind, n in self.parts.items()
         ]
         seen = {"warc": unit["warc"], "start": unit["start"], "ends": [unit["end"]], "location": unit["path"]}
         facts = {
@@ -106,6 +119,12 @@ _started, _cpu = time.monotonic(), time.process_time()
 _engine: Simulated
 
 
+def peak() -> int:
+    """The most memory of this process, in bytes, by the kernel's count."""
+    status = dict(line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":\t" in line)
+    return int(status["VmHWM"].split()[0]) << 10
+
+
 def end_of_pass(run: Build, commits: Sequence[Commit], given_up: list[dict[str, Any]]) -> JobResult:
     """What a build does with all commits, before it compares documents."""
     counts, passed = no_counts(), time.process_time()
@@ -118,11 +137,10 @@ def end_of_pass(run: Build, commits: Sequence[Commit], given_up: list[dict[str, 
 
 def report(**more: Any) -> None:
     """Print what this process has taken so far."""
-    status = dict(line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":\t" in line)
     names = {"divide_task": "first_task", "run_unit_task": "first_unit"}
     first = {names[name]: round(at - _started, 2) for name, at in _engine.first.items()}
     cpu = time.process_time() - _cpu - _engine.cpu
-    figures = {"cpu": round(cpu, 3), "peak": int(status["VmHWM"].split()[0]) << 10, "held": _engine.most_held}
+    figures = {"cpu": round(cpu, 3), "peak": peak(), "held": _engine.most_held}
     print(json.dumps({**figures, **first, "seconds": round(time.monotonic() - _started, 2), **more}), flush=True)
 
 
@@ -166,6 +184,28 @@ def measure(units: int, workers: int) -> dict[str, Any]:
         books = sum(path.stat().st_size for path in (folder / "out").rglob("*") if path.is_file())
         files = sum(path.is_file() for path in (folder / "out").rglob("*"))
     return {"units": units, "workers": workers, "first": found[0], "second": found[1], "books": books, "files": files}
+
+
+def one_after(folder: Path, workers: int, lines: bool) -> None:
+    """Run the driver after the pass in this process, and print what it took."""
+    job = Job(
+        recipe(lines), [CRAWL], folder / "out", UNIT_BYTES, workers, limit=10**6, base=str(folder / "crawl"),
+        alarm_rate=1.0, keep_work=True,
+    )  # fmt: skip
+    after(folder / "made", job, peak)
+
+
+def measure_after(units: int, workers: int, lines: bool) -> dict[str, Any]:
+    """Run the driver through everything after a pass of so many units."""
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as name:
+        folder = Path(name)
+        made_crawl(folder, -(-units // UNITS))
+        made_commits(folder / "made", units, UNITS, MadeUnits(lines=lines).made)
+        command = [sys.executable, "-m", "benchmarks.scale", "--one", name, "--workers", str(workers), "--after"]
+        command += ["--lines"] if lines else []
+        answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1]
+        books = [path.stat().st_size for path in (folder / "out").rglob("*") if path.is_file()]
+    return {**json.loads(answer), "books": sum(books), "files": len(books)}
 
 
 class Repeated:
@@ -230,6 +270,19 @@ def crawl(ms_per_unit: float) -> list[str]:
     ]
 
 
+STEPS = {"read_pass": "read", "compare_documents": "documents", "compare_lines": "lines", "pack": "pack",
+         "make_index": "index", "run_info": "run.json", "finish": "end"}  # fmt: skip
+HEAD_AFTER = f"  units recipe    tasks  {'  '.join(f'{name:>9}' for name in STEPS.values())}   peak MB  books MB"
+
+
+def line_after(found: dict[str, Any], lines: bool) -> str:
+    steps, units = found["steps"], found["units"]
+    each = "  ".join(f"{1000 * steps[name]['cpu'] / units:6.3f} ms" if name in steps else f"{'–':>9}" for name in STEPS)
+    most = max(step["peak"] for step in steps.values()) >> 20
+    name = "lines" if lines else "default"
+    return f"{units:7d} {name:7} {found['tasks']:7d}  {each} {most:9d} {found['books'] / 1e6:9.1f}"
+
+
 HEAD = "  units workers   pass/unit  read/unit  peak MB first task first unit continued   state   books MB  files"
 
 
@@ -256,31 +309,48 @@ def line(found: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="?", choices=["all", "pass", "after"], default="all")
     parser.add_argument("--smallest", type=int, default=10**3)
     parser.add_argument("--largest", type=int, default=10**6)
     parser.add_argument("--workers", type=int, action="append")
     parser.add_argument("--save", action="store_true", help="Save the curves for docs/scale.md.")
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--after", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--lines", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--kill-after", type=int, default=0, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.one and given.after:
+        one_after(given.one, given.workers[0], given.lines)
+        return
     if given.one:
         one(given.one, given.workers[0], given.kill_after)
         return
-    said = [machine_line(), HEAD]
-    print("\n".join(said), flush=True)
     sizes = [size for size in (10**3, 10**4, 10**5, 10**6, 3 * 10**6) if given.smallest <= size <= given.largest]
-    ms_per_unit = 0.0
-    for workers in given.workers or [10_000, 1000]:
+    saved = FIGURES / "scale.txt"
+    parts = saved.read_text().split("\n\n")
+    """The pass, a whole crawl, and the phases after the pass."""
+    if given.what in ("all", "pass"):
+        said, ms_per_unit = [machine_line(), HEAD], 0.0
+        print("\n".join(said), flush=True)
+        for workers in given.workers or [10_000, 1000]:
+            for size in sizes:
+                found = measure(size, workers)
+                ms_per_unit = ms_of_pass(found)
+                said.append(line(found))
+                print(said[-1], flush=True)
+        derived = crawl(ms_per_unit)
+        print("\n".join(derived), flush=True)
+        parts[:2] = ["\n".join(said), "\n".join(derived[1:])]
+    if given.what in ("all", "after"):
+        said = [machine_line(), HEAD_AFTER]
+        print("\n".join(said), flush=True)
         for size in sizes:
-            found = measure(size, workers)
-            ms_per_unit = ms_of_pass(found)
-            said.append(line(found))
-            print(said[-1], flush=True)
-    derived = crawl(ms_per_unit)
-    print("\n".join(derived), flush=True)
-    said += derived
+            for lines in (False, True):
+                said.append(line_after(measure_after(size, (given.workers or [1000])[0], lines), lines))
+                print(said[-1], flush=True)
+        parts[2:] = ["\n".join(said)]
     if given.save:
-        (FIGURES / "scale.txt").write_text("\n".join(said) + "\n")
+        saved.write_text("\n\n".join(part.strip("\n") for part in parts) + "\n")
 
 
 if __name__ == "__main__":

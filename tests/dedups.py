@@ -18,6 +18,7 @@ from filters import STAGES
 from filters.minhash import VALUE
 from jobs.build.compare import Comparison
 from jobs.build.compare_documents import compare_documents, make_index
+from jobs.build.passed import units_of
 from jobs.runner.engine import Stop
 from jobs.runner.execution import Execution
 from jobs.runner.progress import Progress
@@ -158,7 +159,7 @@ def phases(store, units, *, memory=1 << 30, workers=1, made=None, engine=None, a
     earlier = [open_index(folder) for folder in against]
     with contextlib.closing(engine), Stop() as stop:
         execution = Execution(store, engine, stop, Progress(quiet=True))
-        work = Comparison(execution, made.stages[0], common, units, memory_bytes=memory, against=earlier)
+        work = Comparison(execution, made.stages[0], common, units_of(units), memory_bytes=memory, against=earlier)
         compared = compare_documents(work)
         assert set(work.costs) >= {"bands", "verdicts"}
         if index:

@@ -17,6 +17,7 @@ from corpus.text.lines import without_lines
 from filters import STAGES
 from jobs.build.compare import Comparison
 from jobs.build.compare_lines import compare_lines
+from jobs.build.passed import units_of
 from jobs.runner.engine import Stop
 from jobs.runner.execution import Execution
 from jobs.runner.progress import Progress
@@ -68,7 +69,7 @@ def phases(store, units, *, memory=1 << 30, workers=1, made=None, engine=None):
     }
     with contextlib.closing(engine or engine_of(workers)) as engine, Stop() as stop:
         execution = Execution(store, engine, stop, Progress(quiet=True))
-        return compare_lines(Comparison(execution, made.stages[0], common, units, memory_bytes=memory))
+        return compare_lines(Comparison(execution, made.stages[0], common, units_of(units), memory_bytes=memory))
 
 
 def verdict_rows(store, sizes, compared, count):

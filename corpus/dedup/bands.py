@@ -21,7 +21,7 @@ from corpus.dedup.layout import Layout
 from corpus.dedup.signature_rows import hash_pairs, matrix, present, read_signed
 from corpus.dedup.task import ComparisonTask
 from corpus.storage.boxes import Outbox, range_of
-from corpus.storage.task_commits import Made
+from corpus.storage.task_commits import Made, put_value
 from corpus.text.vocabulary import Flags, Hashes, Ints
 
 KEYS_SCHEMA = pa.schema([("key", pa.uint64()), ("doc", pa.uint32())])
@@ -40,10 +40,13 @@ SITES_SCHEMA = pa.schema([("site", pa.string()), ("documents", pa.int64())])
 
 _SIGNATURES_AT_ONCE = 1 << 15
 
+_KEYS_IN_BATCH = 1 << 8
+"""The number of keys that go to a box at once, on average. A batch in memory takes a kilobyte beside its keys."""
+
 
 def bands(task: ComparisonTask) -> Made:
-    """Send the keys, text hashes and domains of a group's documents. The facts are the number of compared documents per
-    unit, and a short hash of each unit's file.
+    """Send the keys, text hashes and domains of a group's documents. The facts are the number of compared documents of
+    each archive, and the name of a list with a short hash of each unit's file.
 
     The files: `keys`, a box for each band and range; `texts`, a box for each range; `followers`, one box; `sites`, a
     box for each range of domains.
@@ -73,7 +76,8 @@ def bands(task: ComparisonTask) -> Made:
         send_sites(layout, sites, sites_out)
         parts = [out.finish() for out in (keys_out, texts_out, followers_out, sites_out)]
     starts = np.cumsum([0, *group.rows])
-    return parts, {"compared": np.diff(np.searchsorted(docs, starts)).tolist(), "files": hashes_of_files}
+    compared = group.by_archive(np.diff(np.searchsorted(docs, starts)))
+    return parts, {"compared": compared, "files": put_value(store, hashes_of_files)}
 
 
 def _texts(batches: Sequence[pa.RecordBatch], stays: Flags) -> tuple[Ints, Hashes, np.ndarray]:
@@ -91,13 +95,14 @@ def _send_signed(
     signatures: list[np.ndarray] = []
     docs: list[Ints] = []
     held = before = 0
+    at_once = max(_SIGNATURES_AT_ONCE, _KEYS_IN_BATCH << layout.key_bits)
     for number, batch in enumerate(batches, 1):
         sent = present(batch["signature"]) & leads[before : before + batch.num_rows]
         signatures.append(matrix(batch["signature"])[sent])
         docs.append(np.flatnonzero(sent) + before)
         before += batch.num_rows
         held += len(docs[-1])
-        if held >= _SIGNATURES_AT_ONCE or number == len(batches):
+        if held >= at_once or number == len(batches):
             send_keys(layout.key_bits, stage.keys(np.concatenate(signatures)), np.concatenate(docs), out)
             signatures, docs, held = [], [], 0
 

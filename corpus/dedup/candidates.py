@@ -7,7 +7,7 @@ run kept for the text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +17,7 @@ from corpus.dedup.clusters import candidate_edges, leaders
 from corpus.dedup.layout import Layout
 from corpus.dedup.lookup import earlier_with_keys, earlier_with_texts
 from corpus.dedup.task import ComparisonTask
-from corpus.storage.boxes import Outbox, read_box, read_boxes
-from corpus.storage.commits import Part
+from corpus.storage.boxes import Outbox, one_batch
 from corpus.storage.task_commits import Made
 from corpus.text.vocabulary import Hashes, Ints
 
@@ -46,18 +45,18 @@ def candidates(task: ComparisonTask) -> Made:
 
     An edge is written to the spans of both its ends.
     """
-    layout, keys = task.layout, task.parts("bands", "keys")
+    layout = task.layout
     first = layout.boxes_at_once * task.number
     with Outbox(task.store, "edges", layout.spans) as out:
         for box in range(first, min(first + layout.boxes_at_once, layout.boxes)):
-            for low, high in _edges(task, keys, box):
+            for low, high in _edges(task, box):
                 send_edges(layout, low, high, out)
         return [out.finish()], {}
 
 
-def _edges(task: ComparisonTask, files: Sequence[Part], box: int) -> Iterator[tuple[Ints, Ints]]:
+def _edges(task: ComparisonTask, box: int) -> Iterator[tuple[Ints, Ints]]:
     keys, docs, high = np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.int64)
-    for more_keys, more_docs in _chunks(task, files, box):
+    for more_keys, more_docs in _chunks(task, box):
         if len(docs):
             keys, docs = _firsts(keys, docs, high)
             more_keys, more_docs = np.concatenate((keys, more_keys)), np.concatenate((docs, more_docs))
@@ -82,13 +81,13 @@ def _firsts(keys: Hashes, docs: Ints, others: Ints) -> tuple[Hashes, Ints]:
     return keys[first], docs[first]
 
 
-def _chunks(task: ComparisonTask, files: Sequence[Part], box: int) -> Iterator[tuple[Hashes, Ints]]:
+def _chunks(task: ComparisonTask, box: int) -> Iterator[tuple[Hashes, Ints]]:
     """Yield keys and documents, in ascending order of documents. Each batch is as large as a task may hold."""
     keys: list[Hashes] = []
     docs: list[Ints] = []
     held = 0
-    for first, part in zip(task.layout.groups, files, strict=False):
-        for batch in read_box(task.store, part, box, KEYS_SCHEMA):
+    for first, found in zip(task.layout.groups, task.boxes("bands", "keys", box), strict=False):
+        for batch in found.batches(KEYS_SCHEMA):
             keys.append(batch["key"].to_numpy())
             docs.append(batch["doc"].to_numpy() + np.int64(first))
             held += batch.num_rows
@@ -126,7 +125,9 @@ def twins(task: ComparisonTask) -> Made:
     its keeper as this run demands.
     """
     layout, box = task.layout, task.number
-    found = [read_boxes(task.store, [part], box, TEXTS_SCHEMA) for part in task.parts("bands", "texts")]
+    found = [
+        one_batch([*of_group.batches(TEXTS_SCHEMA)], TEXTS_SCHEMA) for of_group in task.boxes("bands", "texts", box)
+    ]
     docs = [batch["doc"].to_numpy() + np.int64(first) for first, batch in zip(layout.groups, found, strict=False)]
     texts = pa.Table.from_batches(found, TEXTS_SCHEMA)
     doc = np.concatenate(docs) if docs else np.zeros(0, np.int64)

@@ -19,8 +19,7 @@ from corpus.dedup.candidates import edges_schema, send_edges
 from corpus.dedup.clusters import connect, roots
 from corpus.dedup.layout import Layout
 from corpus.dedup.task import ComparisonTask
-from corpus.storage.boxes import Outbox, read_box
-from corpus.storage.commits import Part
+from corpus.storage.boxes import Outbox
 from corpus.storage.task_commits import Made
 from corpus.text.vocabulary import Flags, Ints
 
@@ -128,8 +127,8 @@ def _edges(task: ComparisonTask) -> Iterator[tuple[Ints, Ints]]:
     file is removed when the first round is used up.
     """
     schema = edges_schema(task.layout)
-    for part in (Part(**part) for entry in task.value("edges") for kind, part in entry.items() if kind != "twins"):
-        for batch in read_box(task.store, part, task.number, schema):
-            for start in range(0, batch.num_rows, _AT_ONCE):
-                some = batch.slice(start, _AT_ONCE)
-                yield some["low"].to_numpy().astype(np.int64), some["high"].to_numpy().astype(np.int64)
+    boxes = (box for phase, kind in task.payload["edges"] for box in task.boxes(phase, kind, task.number))
+    for batch in (batch for box in boxes for batch in box.batches(schema)):
+        for start in range(0, batch.num_rows, _AT_ONCE):
+            some = batch.slice(start, _AT_ONCE)
+            yield some["low"].to_numpy().astype(np.int64), some["high"].to_numpy().astype(np.int64)

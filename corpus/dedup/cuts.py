@@ -23,12 +23,12 @@ from corpus.text.vocabulary import Ints
 
 
 def cuts(task: ComparisonTask) -> Made:
-    """Write `cuts`, a box for each unit of the group. The facts are the losses of each unit."""
+    """Write `cuts`, a box for each unit of the group. The facts are the losses of units and archives."""
     lines = read_group(task)
     if task.line_stage.keep == "first":
-        repeated = read_boxes(task.store, task.parts("keepers", "keepers"), task.number, PLACES_SCHEMA)
+        repeated = task.rows("keepers", "keepers", task.number, PLACES_SCHEMA)
     else:
-        repeated = read_boxes(task.store, task.parts("repeats", "repeated"), task.number, REPEATED_SCHEMA)
+        repeated = task.rows("repeats", "repeated", task.number, REPEATED_SCHEMA)
     repeated = repeated.take(pa.array(np.argsort(repeated["hash"].to_numpy())))
     at = lines.find(repeated["hash"].to_numpy())
     has_keepers = "doc" in repeated.schema.names
@@ -64,7 +64,8 @@ def cuts(task: ComparisonTask) -> Made:
     with Outbox(task.store, "cuts", len(task.group.parts)) as out:
         out.put_sorted(lines.unit_of(docs), pa.RecordBatch.from_pydict(columns, schema=VERDICT_SCHEMAS["lines"]))
         parts = [out.finish()]
-    return parts, {"units": _counts(lines, losses, docs[~dropped[docs]], dropped_docs, losers["rule"])}
+    rules = Counter(losers["rule"].to_pylist())
+    return parts, {"rules": rules, **_counts(task, lines, losses, docs[~dropped[docs]], dropped_docs)}
 
 
 def _laid_over(docs: Ints, some: Ints, values: pa.Array) -> pa.Array:
@@ -75,21 +76,16 @@ def _laid_over(docs: Ints, some: Ints, values: pa.Array) -> pa.Array:
 
 
 def _counts(
-    lines: GroupLines, losses: dict[str, Ints], kept: Ints, dropped: Ints, rules: pa.Array
-) -> list[dict[str, Any]]:
-    """Return four facts for each unit: the dropped documents by rule, the kept documents that lose lines, and the lines
-    and characters that these kept documents lose.
+    task: ComparisonTask, lines: GroupLines, losses: dict[str, Ints], kept: Ints, dropped: Ints
+) -> dict[str, Any]:
+    """Return the number of dropped documents of each unit, and of each archive; the kept documents that lose lines;
+    and, of each archive, the lines and characters that these kept documents lose.
     """
     units, of = len(lines.ends), lines.unit_of(kept)
-    columns = {
-        "changed": np.bincount(of, minlength=units),
-        "lines": np.bincount(of, losses["removed"][kept], minlength=units),
-        "chars": np.bincount(of, losses["chars_removed"][kept], minlength=units),
+    gone = np.bincount(lines.unit_of(dropped), minlength=units)
+    lost = {
+        name: np.bincount(of, losses[column][kept], minlength=units).astype(np.int64)
+        for name, column in (("lines", "removed"), ("chars", "chars_removed"))
     }
-    counts: list[Counter[str]] = [Counter() for _ in range(units)]
-    for unit, rule in zip(lines.unit_of(dropped).tolist(), rules.to_pylist(), strict=True):
-        counts[unit][rule] += 1
-    return [
-        {"dropped": counts[unit], **{name: int(values[unit]) for name, values in columns.items()}}
-        for unit in range(units)
-    ]
+    sums = {name: task.group.by_archive(counts) for name, counts in {"dropped": gone, **lost}.items()}
+    return {"removed": gone.tolist(), "changed": len(kept), **sums}

@@ -44,7 +44,8 @@ class UnitRows:
     removed: tuple[VerdictBox, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        boxes = {"verdicts": self.verdicts.as_dict(), "removed": [box.as_dict() for box in self.removed]}
+        return {"signatures": vars(self.signatures), "first": self.first, "archive": self.archive, **boxes}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> UnitRows:

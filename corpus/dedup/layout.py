@@ -75,6 +75,13 @@ class Group:
             found[first + removed_rows(store, boxes)] = False
         return found
 
+    def by_archive(self, counts: Ints) -> list[list[int]]:
+        """Return the sums of a count per unit over archives, as [number of the archive, sum]."""
+        archives, at = np.unique(np.array(self.archives, np.int64), return_inverse=True)
+        sums = np.zeros(len(archives), np.int64)
+        np.add.at(sums, at, counts)
+        return [[*pair] for pair in zip(archives.tolist(), sums.tolist(), strict=True)]
+
     def as_dict(self) -> dict[str, Any]:
         removed = [[box.as_dict() for box in boxes] for boxes in self.removed]
         return {"parts": [vars(part) for part in self.parts], "archives": self.archives, "removed": removed}
@@ -194,14 +201,14 @@ def make_layout(
 
 
 def make_line_layout(
-    units: Sequence[tuple[int, int]], memory_bytes: int = MEMORY_BYTES
+    rows: Sequence[int], sizes: Sequence[int], memory_bytes: int = MEMORY_BYTES
 ) -> tuple[LineLayout, list[int]]:
     """Return the layout for units with so many rows and bytes of signed lines, and the first unit of each group,
     followed by the number of units.
     """
-    total = sum(size for _, size in units)
+    total = sum(sizes)
     size = min(max(total // _MOST_GROUPS, _LEAST_LINES_BYTES), memory_bytes * _BYTES_PER_LINE // _HELD_PER_LINE)
-    starts, firsts = _groups([rows for rows, _ in units], [size for _, size in units], size)
+    starts, firsts = _groups(rows, sizes, size)
     bits = bits_for(total // _BYTES_PER_LINE, max(memory_bytes // _BYTES_PER_LINE_ENTRY, 1))
     return LineLayout(tuple(starts), bits), firsts
 

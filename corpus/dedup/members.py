@@ -22,7 +22,7 @@ from corpus.dedup.merge import member_order
 from corpus.dedup.signature_rows import binary_column, matrix, present, read_signed
 from corpus.dedup.task import ComparisonTask
 from corpus.storage.boxes import Outbox, range_of, read_boxes
-from corpus.storage.task_commits import Made
+from corpus.storage.task_commits import Made, get_value
 from corpus.text.shingles import fold
 from corpus.text.vocabulary import Flags, Ints
 
@@ -68,7 +68,7 @@ def members(task: ComparisonTask) -> Made:
 def _of_group(task: ComparisonTask) -> dict[str, Any]:
     """Return the columns of the members among a group's documents."""
     stage, group, first = task.document_stage, task.group, task.layout.groups[task.number]
-    batches, _ = read_signed(task.store, stage, group.parts, task.payload["files"])
+    batches, _ = read_signed(task.store, stage, group.parts, get_value(task.store, task.payload["files"]))
     preference = _column(batches, "preference")
     found = _labeled(task, preference)
     at = np.flatnonzero(found.label >= 0)
@@ -99,7 +99,7 @@ def _of_earlier_run(task: ComparisonTask) -> dict[str, Any]:
     Documents of earlier runs come first in their components.
     """
     run = task.earlier[task.payload["earlier"]]
-    labels = read_boxes(task.store, task.parts("labels", "labels"), task.number, labels_schema(task.layout))
+    labels = task.rows("labels", "labels", task.number, labels_schema(task.layout))
     docs = labels["doc"].to_numpy().astype(np.int64)
     order = np.argsort(docs)
     docs, label = docs[order], labels["label"].to_numpy()[order].astype(np.uint64)
@@ -137,10 +137,10 @@ def _labeled(task: ComparisonTask, preference: np.ndarray) -> _Labeled:
     label = np.full(end - first, -1, dtype=np.int64)
     leader, order = np.arange(first, end), preference.copy()
     similarity, exact = np.ones(end - first), np.ones(end - first, dtype=np.bool_)
-    labels = read_boxes(task.store, task.parts("labels", "labels"), task.number, labels_schema(task.layout))
+    labels = task.rows("labels", "labels", task.number, labels_schema(task.layout))
     label[labels["doc"].to_numpy().astype(np.int64) - first] = labels["label"].to_numpy()
 
-    twins = read_boxes(task.store, task.parts("twins", "twins"), task.number, TWINS_SCHEMA)
+    twins = task.rows("twins", "twins", task.number, TWINS_SCHEMA)
     leads = twins["leader"].to_numpy()
     doc = twins["doc"].to_numpy() - first
     here = (doc >= 0) & (doc < end - first)  # the box also has twins of this group's leaders

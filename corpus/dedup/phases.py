@@ -20,6 +20,8 @@ A comparison of lines:
     keepers     finds the keeper of each line, and sends it to the groups that have the line (only with keep = "first")
     cuts        writes the verdicts of each unit, for the pack phase
 
+Among many tasks, a phase `relay` comes between two phases (`corpus.storage.exchange`).
+
 Phases exchange data only through committed files. The number of documents and the memory of a task decide how many
 tasks a phase has. The number of tasks does not change the result.
 """
@@ -35,11 +37,21 @@ from corpus.dedup.cuts import cuts
 from corpus.dedup.index_writer import index_part
 from corpus.dedup.members import members
 from corpus.dedup.repeats import keepers, line_keys, losers, repeats
-from corpus.dedup.task import ComparisonTask
+from corpus.dedup.task import RELAYED, ComparisonTask
 from corpus.dedup.unit_verdicts import sites, verdicts
 from corpus.dedup.verify import verify_components
 from corpus.storage.commits import Commit
+from corpus.storage.exchange import relay
 from corpus.storage.task_commits import Made, committed
+
+
+def relay_files(task: ComparisonTask) -> Made:
+    """Copy the boxes of some readers from the files of some tasks into one file."""
+    own = task.payload
+    files = task.parts(own["phase"], own["kind"])[slice(*own["writers"])]
+    readers = range(*own["readers"])
+    return [relay(task.store, f"{RELAYED}{own['kind']}", files, readers, own["memory_bytes"])], {}
+
 
 _PHASES: dict[str, Callable[[ComparisonTask], Made]] = {
     "bands": bands,
@@ -59,6 +71,7 @@ _PHASES: dict[str, Callable[[ComparisonTask], Made]] = {
     "losers": losers,
     "keepers": keepers,
     "cuts": cuts,
+    "relay": relay_files,
 }
 
 

@@ -7,8 +7,6 @@ documents then lose less than before, so no document that stayed must be judged 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pyarrow as pa
 
@@ -16,8 +14,7 @@ from corpus.dedup.clusters import run_starts
 from corpus.dedup.line_group import read_group
 from corpus.dedup.lines import losing
 from corpus.dedup.task import ComparisonTask
-from corpus.storage.boxes import Outbox, one_batch, range_of, read_box, read_boxes
-from corpus.storage.commits import Part
+from corpus.storage.boxes import Outbox, one_batch, range_of
 from corpus.storage.task_commits import Made
 from corpus.text.vocabulary import Ints
 
@@ -52,16 +49,18 @@ def line_keys(task: ComparisonTask) -> Made:
         batch = pa.RecordBatch.from_arrays([hashes[starts], counts], schema=HAD_SCHEMA)
         out.put_sorted(range_of(hashes[starts], bits), batch)
         parts = [out.finish()]
+    documents = np.bincount(lines.unit_of(np.flatnonzero(lines.alive)), minlength=units)
+    chars = np.bincount(lines.unit_of(lines.doc), lines.chars, minlength=units).astype(np.int64)
     return parts, {
-        "documents": np.bincount(lines.unit_of(np.flatnonzero(lines.alive)), minlength=units).tolist(),
-        "chars": np.bincount(lines.unit_of(lines.doc), lines.chars, minlength=units).astype(np.int64).tolist(),
+        "documents": task.group.by_archive(documents),
+        "chars": task.group.by_archive(chars),
         "lines": int(np.count_nonzero(lines.compared)),
     }
 
 
 def repeats(task: ComparisonTask) -> Made:
     """Write `repeated`: the lines of one range that enough documents have, in a box for each group with such lines."""
-    rows, groups = _by_group(task, task.parts("linekeys", "had"), HAD_SCHEMA)
+    rows, groups = _by_group(task, "linekeys", "had", HAD_SCHEMA)
     order = np.argsort(rows["hash"].to_numpy(), kind="stable")
     hashes, groups = rows["hash"].to_numpy()[order], groups[order]
     starts = run_starts(hashes)
@@ -83,7 +82,7 @@ def losers(task: ComparisonTask) -> Made:
     """
     keep_first, bits = task.line_stage.keep == "first", task.line_layout.bits
     lines = read_group(task)
-    repeated = read_boxes(task.store, task.parts("repeats", "repeated"), task.number, REPEATED_SCHEMA)
+    repeated = task.rows("repeats", "repeated", task.number, REPEATED_SCHEMA)
     order = np.argsort(repeated["hash"].to_numpy())
     known, first = repeated["hash"].to_numpy()[order], repeated["first"].to_numpy(zero_copy_only=False)[order]
     at = lines.find(known)
@@ -109,7 +108,7 @@ def losers(task: ComparisonTask) -> Made:
 
 def keepers(task: ComparisonTask) -> Made:
     """Write `keepers`: the keeper of each repeated line of one range, in a box for each group that has the line."""
-    rows, groups = _by_group(task, task.parts("losers", "places"), PLACES_SCHEMA)
+    rows, groups = _by_group(task, "losers", "places", PLACES_SCHEMA)
     hashes = rows["hash"].to_numpy()
     order = np.lexsort((groups, rows["doc"].to_numpy() < 0, hashes))
     starts = run_starts(hashes[order])
@@ -119,7 +118,7 @@ def keepers(task: ComparisonTask) -> Made:
         return [out.finish()], {}
 
 
-def _by_group(task: ComparisonTask, files: Sequence[Part], schema: pa.Schema) -> tuple[pa.RecordBatch, Ints]:
+def _by_group(task: ComparisonTask, phase: str, kind: str, schema: pa.Schema) -> tuple[pa.RecordBatch, Ints]:
     """Return the rows of one box of all groups' files, and the group of each row."""
-    found = [one_batch(list(read_box(task.store, part, task.number, schema)), schema) for part in files]
+    found = [one_batch([*box.batches(schema)], schema) for box in task.boxes(phase, kind, task.number)]
     return one_batch(found, schema), np.repeat(np.arange(len(found)), [batch.num_rows for batch in found])

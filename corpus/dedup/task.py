@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+
+import pyarrow as pa
 
 from corpus.dedup.contract import DocumentComparison, LineComparison
 from corpus.dedup.index import EarlierRun, open_index, shifted
 from corpus.dedup.layout import Group, Layout, LineLayout
 from corpus.errors import InputChanged
 from corpus.stage import BoundStage
+from corpus.storage.boxes import Box, one_batch
+from corpus.storage.exchange import Files
 from corpus.storage.task_commits import Task, get_value
+
+RELAYED = "relay-"
+
+
+def relay_name(phase: str, kind: str) -> str:
+    """Return the name of the phase that relays the files of a kind from another phase, and of the list of its files."""
+    return f"{RELAYED}{phase}-{kind}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +67,23 @@ class ComparisonTask(Task):
                 "Restore it, or build into another folder.",
             )
         return shifted(found, self.layout.documents, len(self.value("archives")))
+
+    @cached_property
+    def _files(self) -> dict[tuple[str, str], Files]:
+        return {}
+
+    def boxes(self, phase: str, kind: str, reader: int) -> Iterator[Box]:
+        """Yield the boxes of one reader in the files of one kind, one for each task of an earlier phase."""
+        key = phase, kind
+        if key not in self._files:
+            relayed = relay_name(phase, kind)
+            direct = relayed not in self.lists
+            self._files[key] = Files(tuple(self.parts(*key))) if direct else Files.from_dict(self.value(relayed))
+        return self._files[key].boxes(self.store, reader)
+
+    def rows(self, phase: str, kind: str, reader: int, schema: pa.Schema) -> pa.RecordBatch:
+        """Return the rows of one reader in the files of one kind, as one batch, in the order of the earlier tasks."""
+        return one_batch([batch for box in self.boxes(phase, kind, reader) for batch in box.batches(schema)], schema)
 
     @cached_property
     def layout(self) -> Layout:

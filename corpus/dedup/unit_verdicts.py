@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from corpus.dedup.bands import SITES_SCHEMA, send_sites
 from corpus.dedup.task import ComparisonTask
 from corpus.dedup.verify import FOUND_SCHEMA
-from corpus.storage.boxes import Outbox, read_boxes
+from corpus.storage.boxes import Outbox
 from corpus.storage.task_commits import Made
 from corpus.tables.verdicts import VERDICT_SCHEMAS, record_ids
 
@@ -24,7 +24,7 @@ def verdicts(task: ComparisonTask) -> Made:
     The facts are the number of documents that each unit loses.
     """
     layout, rows = task.layout, task.group.rows
-    found = read_boxes(task.store, task.parts("verify", "found"), task.number, FOUND_SCHEMA)
+    found = task.rows("verify", "found", task.number, FOUND_SCHEMA)
     found = found.take(pa.array(np.argsort(found["doc"].to_numpy())))
     starts = layout.groups[task.number] + np.cumsum([0, *rows])
     doc = found["doc"].to_numpy()
@@ -67,7 +67,7 @@ def sites(task: ComparisonTask) -> Made:
     """
     tables = []
     for phase in ("bands", "verdicts"):
-        table = pa.Table.from_batches([read_boxes(task.store, task.parts(phase, "sites"), task.number, SITES_SCHEMA)])
+        table = pa.Table.from_batches([task.rows(phase, "sites", task.number, SITES_SCHEMA)])
         tables.append(table.group_by("site", use_threads=False).aggregate([("documents", "sum")]))
     compared, removed = tables
     joined = removed.join(compared, "site", right_suffix="_compared", use_threads=False)

@@ -20,7 +20,7 @@ from corpus.dedup.members import members_schema
 from corpus.dedup.merge import merged
 from corpus.dedup.signature_rows import matrix
 from corpus.dedup.task import ComparisonTask
-from corpus.storage.boxes import Box, Outbox, one_batch
+from corpus.storage.boxes import Outbox, one_batch
 from corpus.storage.store import Store
 from corpus.storage.task_commits import Made
 from corpus.text.vocabulary import Flags, Ints, runs
@@ -71,8 +71,8 @@ def verify_components(task: ComparisonTask) -> Made:
 
     The facts are the largest clusters and the number of unverified documents.
     """
-    layout, files = task.layout, task.parts("members", "members")
-    boxes = [found for found in (Box(task.store, part, task.number) for part in files if part.rows) if found.rows]
+    layout = task.layout
+    boxes = [found for found in task.boxes("members", "members", task.number) if found.rows]
     total = sum(found.rows for found in boxes)
     size = sum(found.bytes for found in boxes) // max(total, 1) + 1
     at_once = max(layout.memory_bytes // (4 * size), 16)

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
+from corpus.errors import IntegrityError
 from corpus.storage.commits import Part, add_part, damaged, missing
 from corpus.storage.crash_points import reached
 from corpus.storage.store import Store
@@ -84,18 +87,25 @@ class Outbox:
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
             self.put(int(boxes[start]), batch.slice(start, end - start))
 
+    def copy(self, box: int, rows: int, block: pa.Buffer) -> None:
+        """Add a block of another file, as it is. A file with copied blocks has no other blocks."""
+        self._write(box, rows, block)
+        self.rows += rows
+
     def _flush(self) -> None:
         for box in sorted(self._waiting):
             batches = self._waiting.pop(box)
             if self._block or sum(batch.nbytes for batch in batches) < _LARGE * len(batches):
                 batches = pa.Table.from_batches(batches).combine_chunks().to_batches(self._block)
             for batch in batches:
-                block = batch.serialize()
-                offset = self._file.tell()
-                self._file.write(block)
-                self._file.write(bytes(-block.size % _ALIGN))
-                self._entries.append((box, batch.num_rows, offset, block.size, xxhash.xxh3_64_intdigest(block)))
+                self._write(box, batch.num_rows, batch.serialize())
         self._held = 0
+
+    def _write(self, box: int, rows: int, block: pa.Buffer) -> None:
+        offset = self._file.tell()
+        self._file.write(block)
+        self._file.write(bytes(-block.size % _ALIGN))
+        self._entries.append((box, rows, offset, block.size, xxhash.xxh3_64_intdigest(block)))
 
     def finish(self) -> Part:
         """Write the remaining rows and the index, and move the file into the store."""
@@ -118,58 +128,89 @@ class Outbox:
 
 
 class Box:
-    """The rows of one reader in one file. Raises IntegrityError if they are damaged."""
+    """The rows of one reader in one file, as `open_boxes` finds them."""
 
-    def __init__(self, store: Store, part: Part, box: int) -> None:
-        self._store, self._part = store, part
-        boxes, entries = self._read(part.bytes - _TRAILER.itemsize, _TRAILER, 1, last=True)[0].tolist()
-        if box >= boxes:
-            raise damaged(store, part.key)
-        starts_at = part.bytes - _TRAILER.itemsize - 8 * (boxes + 1)
-        first, end = self._read(starts_at + 8 * box, np.dtype("<u8"), 2).tolist()
-        entries_at = starts_at - _ENTRY.itemsize * (entries - first)
-        self._entries = self._read(entries_at, _ENTRY, end - first)
-        if (self._entries["box"] != box).any():
-            raise damaged(store, part.key)
-        self.blocks = len(self._entries)
-        self.rows = int(self._entries["rows"].sum())
-        self.bytes = int(self._entries["length"].sum())
+    def __init__(self, file: _File, entries: np.ndarray) -> None:
+        self._file, self._entries = file, entries
+        self.blocks = len(entries)
+
+    @property
+    def rows(self) -> int:
+        return int(self._entries["rows"].sum())
+
+    @property
+    def bytes(self) -> int:
+        return int(self._entries["length"].sum())
+
+    def stored(self, block: int) -> tuple[int, pa.Buffer]:
+        """Return the number of rows of one block, and its bytes. Raises IntegrityError if they are damaged."""
+        entry = self._entries[block]
+        content = self._file.read(int(entry["offset"]), np.dtype(np.uint8), int(entry["length"]))
+        if xxhash.xxh3_64_intdigest(content.data) != entry["xxh3"]:
+            raise self._file.damaged()
+        return int(entry["rows"]), pa.py_buffer(content)
 
     def read(self, block: int, schema: pa.Schema) -> pa.RecordBatch:
-        """Return the rows of one block."""
-        entry = self._entries[block]
-        content = self._read(int(entry["offset"]), np.dtype(np.uint8), int(entry["length"]))
-        if xxhash.xxh3_64_intdigest(content.data) != entry["xxh3"]:
-            raise damaged(self._store, self._part.key)
+        """Return the rows of one block. Raises IntegrityError if they are damaged."""
+        rows, content = self.stored(block)
         try:
-            batch = pa.ipc.read_record_batch(pa.py_buffer(content), schema)
+            batch = pa.ipc.read_record_batch(content, schema)
             batch.validate(full=True)  # without this check, offsets that lead out of the block would be followed
         except (pa.ArrowException, OSError, MemoryError):
-            raise damaged(self._store, self._part.key) from None
-        if batch.num_rows != entry["rows"] or batch.nbytes > entry["length"]:
-            raise damaged(self._store, self._part.key)
+            raise self._file.damaged() from None
+        if batch.num_rows != rows or batch.nbytes > content.size:
+            raise self._file.damaged()
         return batch
 
-    def _read(self, offset: int, kind: np.dtype, count: int, last: bool = False) -> np.ndarray:
+    def batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """Yield the rows, block by block."""
+        return (self.read(block, schema) for block in range(self.blocks))
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file of exchange."""
+
+    store: Store
+    part: Part
+
+    def read(self, offset: int, kind: np.dtype, count: int, last: bool = False) -> np.ndarray:
         """Read `count` items. If `last` is True, the file must end after them."""
         length = count * kind.itemsize
-        if offset < 0 or count < 0 or offset + length > self._part.bytes:
-            raise damaged(self._store, self._part.key)
+        if offset < 0 or count < 0 or offset + length > self.part.bytes:
+            raise self.damaged()
         try:
-            read = self._store.read(self._part.key, offset, length + last) if length else b""
+            read = self.store.read(self.part.key, offset, length + last) if length else b""
         except FileNotFoundError:
-            raise missing(self._store, self._part.key) from None
+            raise missing(self.store, self.part.key) from None
         if len(read) != length:
-            raise damaged(self._store, self._part.key)
+            raise self.damaged()
         return np.frombuffer(read, kind)
+
+    def damaged(self) -> IntegrityError:
+        return damaged(self.store, self.part.key)
+
+
+def open_boxes(store: Store, part: Part, boxes: range) -> list[Box]:
+    """Return consecutive boxes of a file. Only its index is read. Raises IntegrityError if it is damaged."""
+    file = _File(store, part)
+    if not part.rows:
+        return [Box(file, np.zeros(0, _ENTRY))] * len(boxes)
+    held, entries = file.read(part.bytes - _TRAILER.itemsize, _TRAILER, 1, last=True)[0].tolist()
+    if boxes.stop > held:
+        raise file.damaged()
+    starts_at = part.bytes - _TRAILER.itemsize - 8 * (held + 1)
+    starts = file.read(starts_at + 8 * boxes.start, np.dtype("<u8"), len(boxes) + 1).tolist()
+    found = file.read(starts_at - _ENTRY.itemsize * (entries - starts[0]), _ENTRY, starts[-1] - starts[0])
+    sizes = [end - start for start, end in pairwise(starts)]
+    if min(sizes, default=0) < 0 or (found["box"] != np.repeat(boxes, sizes)).any():
+        raise file.damaged()
+    return [Box(file, found[start - starts[0] : end - starts[0]]) for start, end in pairwise(starts)]
 
 
 def read_box(store: Store, part: Part, box: int, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield the rows of one box, block by block."""
-    if part.rows:
-        found = Box(store, part, box)
-        for block in range(found.blocks):
-            yield found.read(block, schema)
+    return open_boxes(store, part, range(box, box + 1))[0].batches(schema)
 
 
 def read_boxes(store: Store, parts: Sequence[Part], box: int, schema: pa.Schema) -> pa.RecordBatch:

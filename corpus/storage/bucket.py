@@ -154,8 +154,8 @@ class ObjectStore:
     def scratch(self) -> Path:
         return private_folder("corpus-files-") / uuid.uuid4().hex
 
-    def discard(self, key: str) -> None:
-        self._delete([key])
+    def discard(self, *keys: str) -> None:
+        self._delete(keys)
 
     def remove(self, prefix: str) -> None:
         self._delete(list(self.keys(prefix)))

@@ -28,12 +28,14 @@ from corpus.storage.store import Store
 FOLDER = ".work/commits/gathered"
 
 _COMMIT = {"key": str, "parts": list, "facts": dict}
+_FACTS, _NO_FACTS = ',"facts":', ',"facts":{}}'
 _MOST_BYTES = 1 << 30
 
 
 def as_line(commit: Mapping[str, Any]) -> bytes:
-    """Return a commit, as plain data, as a line of JSON."""
-    return json.dumps(commit, separators=(",", ":")).encode()
+    """Return a commit, as plain data, as a line of JSON. Its facts come last."""
+    ordered = {name: commit[name] for name in _COMMIT}
+    return json.dumps(ordered, separators=(",", ":")).encode()
 
 
 def gather(store: Store, key: str, lines: Sequence[bytes]) -> None:
@@ -45,16 +47,18 @@ def gather(store: Store, key: str, lines: Sequence[bytes]) -> None:
     reached("after_commit")
 
 
-def gathered(store: Store, key: str) -> list[Commit]:
-    """Return the commits under a key. Raises IntegrityError if they are missing or damaged."""
+def gathered(store: Store, key: str, facts: bool = True) -> list[Commit]:
+    """Return the commits under a key, with empty facts unless `facts`. Raises IntegrityError if they are missing or
+    damaged."""
     try:
-        return _parsed(zstandard.decompress(store.get(key) or b"", _MOST_BYTES).splitlines())
+        lines = zstandard.decompress(store.get(key) or b"", _MOST_BYTES).decode("ascii").splitlines()
+        return _parsed(lines if facts else [line.partition(_FACTS)[0] + _NO_FACTS for line in lines])
     except (ValueError, zstandard.ZstdError):
         what = f"The commits in {store.where(key)} are missing or damaged."
         raise IntegrityError(what, "Delete it, and run the same command again.") from None
 
 
-def _parsed(lines: Sequence[bytes]) -> list[Commit]:
+def _parsed(lines: Sequence[str]) -> list[Commit]:
     found = [parse_json(line) for line in lines]
     for one in found:
         check_shape(one, _COMMIT)
@@ -95,17 +99,29 @@ class Commits(Sequence[Commit]):
         return self._held[number][at - self._starts[number]]
 
     def __iter__(self) -> Iterator[Commit]:
+        return self._all(facts=True)
+
+    def without_facts(self) -> Iterator[Commit]:
+        """Yield the commits with empty facts, which takes half the time."""
+        return self._all(facts=False)
+
+    def _all(self, facts: bool) -> Iterator[Commit]:
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             ahead: deque[Future[list[Commit]]] = deque()
             for number in range(len(self._keys)):
-                ahead.append(pool.submit(self._read, number))
+                ahead.append(pool.submit(self._read, number, facts))
                 if len(ahead) > CONNECTIONS:
                     yield from ahead.popleft().result()
             while ahead:
                 yield from ahead.popleft().result()
 
-    def _read(self, number: int) -> list[Commit]:
-        return gathered(self._store, self._keys[number])
+    def _read(self, number: int, facts: bool = True) -> list[Commit]:
+        return gathered(self._store, self._keys[number], facts)
+
+
+def without_facts(commits: Sequence[Commit]) -> Iterator[Commit]:
+    """Yield commits for their parts alone. Those that are in the store are read without their facts."""
+    return commits.without_facts() if isinstance(commits, Commits) else iter(commits)
 
 
 def digest_of(commits: Sequence[Commit]) -> str:

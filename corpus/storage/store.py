@@ -85,8 +85,8 @@ class Store(Protocol):
     def scratch(self) -> Path:
         """Return a new path for a scratch file."""
 
-    def discard(self, key: str) -> None:
-        """Remove a key if it exists."""
+    def discard(self, *keys: str) -> None:
+        """Remove keys, if they exist."""
 
     def remove(self, prefix: str) -> None:
         """Remove everything below a folder."""
@@ -217,8 +217,9 @@ class LocalStore:
             folder.mkdir(exist_ok=True)
         return folder / f"{os.getpid()}-{uuid.uuid4().hex}"
 
-    def discard(self, key: str) -> None:
-        self.path(key).unlink(missing_ok=True)
+    def discard(self, *keys: str) -> None:
+        for key in keys:
+            self.path(key).unlink(missing_ok=True)
 
     def remove(self, prefix: str) -> None:
         shutil.rmtree(self.path(prefix), ignore_errors=True)

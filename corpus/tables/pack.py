@@ -5,7 +5,7 @@ File k holds rows kN … (k+1)N of all rows, so files and row groups depend only
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -56,15 +56,6 @@ class Slice:
     stop: int
     verdicts: tuple[VerdictBox, ...] = ()
 
-    def as_dict(self) -> dict[str, Any]:
-        verdicts = [box.as_dict() for box in self.verdicts]
-        return {"part": vars(self.part), "start": self.start, "stop": self.stop, "verdicts": verdicts}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Slice:
-        verdicts = tuple(map(VerdictBox.from_dict, data["verdicts"]))
-        return cls(Part(**data["part"]), data["start"], data["stop"], verdicts)
-
 
 @dataclass(frozen=True)
 class PackTask:
@@ -77,7 +68,16 @@ class PackTask:
 
     def stored(self, store: Store) -> dict[str, Any]:
         """Return the task as a small payload. Its slices are stored, because there may be thousands of them."""
-        slices = put_value(store, [one.as_dict() for one in self.slices])
+        files: dict[Part, int] = {}
+        """The numbers of the files of verdicts. Hundreds of units have theirs in one file."""
+        rows = [
+            (
+                *(one.part.key, one.part.rows, one.part.bytes, one.part.sha256, one.start, one.stop),
+                [(files.setdefault(box.part, len(files)), box.box) for box in one.verdicts],
+            )
+            for one in self.slices
+        ]
+        slices = put_value(store, {"files": [vars(part) for part in files], "slices": rows})
         return {
             "kind": self.kind, "index": self.index, "slices": slices, "compared": [asdict(one) for one in self.compared]
         }  # fmt: skip
@@ -85,8 +85,13 @@ class PackTask:
     @classmethod
     def from_stored(cls, store: Store, data: Mapping[str, Any]) -> PackTask:
         compared = tuple(Compared(**one) for one in data["compared"])
-        slices = tuple(map(Slice.from_dict, get_value(store, data["slices"])))
-        return cls(data["kind"], data["index"], slices, compared)
+        stored = get_value(store, data["slices"])
+        files = [Part(**part) for part in stored["files"]]
+        slices = []
+        for *part, start, stop, boxes in stored["slices"]:
+            verdicts = (VerdictBox(one.compares, files[n], box) for one, (n, box) in zip(compared, boxes, strict=False))
+            slices.append(Slice(Part(data["kind"], *part), start, stop, tuple(verdicts)))
+        return cls(data["kind"], data["index"], tuple(slices), compared)
 
     @property
     def key(self) -> str:
@@ -99,30 +104,47 @@ class PackTask:
 
 
 def plan_pack(
-    kind: str, commits: Sequence[Commit], rows_per_part: int, verdicts: Sequence[Verdicts] = ()
+    commits: Iterable[Commit], rows_per_part: Mapping[str, int], verdicts: Sequence[Verdicts] = ()
 ) -> Iterator[PackTask]:
-    """Yield the output files for the rows of `commits`, in order.
+    """Yield the output files for the rows of `commits`, of each kind in order. The commits are read once.
 
-    A corpus has only the rows that no comparison removed. There is always at least one file, so that the schema is
-    available.
+    A corpus has only the rows that no comparison removed. There is always at least one file of each kind, so that the
+    schema is available. Verdicts are laid over the corpus and the ledger, not over signatures.
     """
-    compared = tuple(one.compared for one in verdicts)
-    index, slices = 0, list[Slice]()
-    room = rows_per_part
+    plans = [_KindPlan(kind, size, verdicts if kind in ROW_GROUP else ()) for kind, size in rows_per_part.items()]
     for unit, done in enumerate(commits):
-        part = done.part(kind)
         boxes = tuple(one.boxes[unit] for one in verdicts)
-        start, rows = 0, part.rows - (sum(one.removed[unit] for one in verdicts) if kind == "corpus" else 0)
+        removed = sum(one.removed[unit] for one in verdicts)
+        for plan in plans:
+            yield from plan.add(done.part(plan.kind), removed if plan.kind == "corpus" else 0, boxes)
+    for plan in plans:
+        yield plan.task()
+
+
+class _KindPlan:
+    """The plan for the output files of one kind."""
+
+    def __init__(self, kind: str, rows_per_part: int, verdicts: Sequence[Verdicts]) -> None:
+        self.kind = kind
+        self._compared = tuple(one.compared for one in verdicts)
+        self._most = self._room = rows_per_part
+        self._index, self._slices = 0, list[Slice]()
+
+    def add(self, part: Part, removed: int, boxes: tuple[VerdictBox, ...]) -> Iterator[PackTask]:
+        """Add the rows of a unit, and yield the files that are full."""
+        start, rows = 0, part.rows - removed
         while start < rows:
-            if room == 0:
-                yield PackTask(kind, index, tuple(slices), compared)
-                index, slices = index + 1, []
-                room = rows_per_part
-            stop = min(rows, start + room)
-            slices.append(Slice(part, start, stop, boxes))
-            room -= stop - start
+            if self._room == 0:
+                yield self.task()
+                self._index, self._slices, self._room = self._index + 1, [], self._most
+            stop = min(rows, start + self._room)
+            self._slices.append(Slice(part, start, stop, boxes if self._compared else ()))
+            self._room -= stop - start
             start = stop
-    yield PackTask(kind, index, tuple(slices), compared)
+
+    def task(self) -> PackTask:
+        """Return the file that is being filled."""
+        return PackTask(self.kind, self._index, tuple(self._slices), self._compared)
 
 
 def pack_part(store: Store, task: PackTask, schema: pa.Schema | None = None) -> Commit:

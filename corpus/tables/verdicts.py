@@ -6,8 +6,9 @@ comparison removes rows. A document without a row is kept and has no evidence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ class VerdictBox:
     box: int
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {"compares": self.compares, "part": vars(self.part), "box": self.box}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> VerdictBox:
@@ -75,6 +76,28 @@ class VerdictBox:
     def read(self, store: Store) -> pa.RecordBatch:
         """Return the verdicts, in the order of corpus rows."""
         return read_boxes(store, [self.part], self.box, VERDICT_SCHEMAS[self.compares])
+
+
+@dataclass(frozen=True)
+class GroupBoxes:
+    """The boxes of all units, by number of the unit. Each group of units has one file.
+
+    So the driver holds some bytes for each group, and none for each unit.
+    """
+
+    compares: str
+    parts: Sequence[Part]
+    starts: Sequence[int]
+    """The first unit of each group, followed by the number of units."""
+
+    def __len__(self) -> int:
+        return self.starts[-1]
+
+    def __getitem__(self, unit: int) -> VerdictBox:
+        if not 0 <= unit < len(self):
+            raise IndexError(unit)
+        group = bisect_right(self.starts, unit) - 1
+        return VerdictBox(self.compares, self.parts[group], unit - self.starts[group])
 
 
 @dataclass(frozen=True)
@@ -96,8 +119,8 @@ class Verdicts:
     """
 
     compared: Compared
-    boxes: list[VerdictBox]
-    removed: list[int]
+    boxes: GroupBoxes
+    removed: Sequence[int]
     rules: dict[str, int]
     digest: str
     facts: dict[str, Any]

@@ -27,7 +27,7 @@ from corpus.storage.manifest import write_manifest
 from corpus.storage.store import LocalStore, Store, as_json, open_store
 from corpus.storage.swap import JOURNAL, finish_swap
 from corpus.storage.task_commits import begin
-from corpus.tables.ledger import add_counts, balances, no_counts
+from corpus.tables.ledger import add_counts, balances
 from corpus.tables.takedown import takedown_of
 from corpus.tables.verdicts import Verdicts
 from corpus.version import versions
@@ -38,8 +38,8 @@ from jobs.build.compare_lines import compare_lines
 from jobs.build.contents import plan_all
 from jobs.build.inputs import LOOKED_UP, check_unchanged
 from jobs.build.packing import pack
+from jobs.build.passed import Passed, read_pass
 from jobs.build.plan import OPTIONAL, Build, Job, Plan, claim_folder, first_size, make_plan
-from jobs.build.timings import costs_of
 from jobs.build.units import run_units
 from jobs.build.volumes import volume_size
 from jobs.runner.derived import register
@@ -107,6 +107,7 @@ def complete(
     """
     job, plan, store = run.job, run.plan, run.execution.store
     begin(store, digest([digest_of(commits), job.dedup_memory]))
+    passed = read_pass(commits)
     # The versions of this process. The identity has those of the run, which another version may have made.
     depends = digest({"recipe": plan.identity["recipe"], "versions": versions()})
     common = {**run.payload(), "depends": depends}
@@ -117,7 +118,7 @@ def complete(
             continue
         against = plan.against if bound is job.indexed else []
         comparison = Comparison(
-            run.execution, bound, common, commits, tuple(found), job.dedup_memory, against, costs=run.costs
+            run.execution, bound, common, passed.units, tuple(found), job.dedup_memory, against, costs=run.costs
         )
         compare = compare_documents if comparison.stage.compares == "documents" else compare_lines
         verdicts = compare(comparison)
@@ -130,25 +131,21 @@ def complete(
         found.append(verdicts)
         if bound is job.indexed:
             indexed = comparison, verdicts
-    commits = fill(commits, found)
-    parts = pack(run, commits, found)
+    if (filled := fill(commits, found)) is not commits:
+        passed = read_pass(filled)
+    parts = pack(run, passed.units, found)
     index = make_index(*indexed) if indexed and run.keeps_signatures else None
-    info = {**run_info(run, commits, found, parts, given_up), "index": index}
-    finish(run, info, commits, parts)
+    info = {**run_info(run, passed, found, parts, given_up), "index": index}
+    finish(run, info, passed.costs, parts)
     return JobResult(3 if given_up else 0, info)
 
 
 def run_info(
-    run: Build, commits: Sequence[Commit], verdicts: list[Verdicts], parts: list[Commit], given_up: list[dict[str, Any]]
+    run: Build, passed: Passed, verdicts: list[Verdicts], parts: list[Commit], given_up: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Return the content of run.json. Raises IntegrityError if the counts do not balance."""
     identity, recipe = run.plan.whole(), run.job.recipe
-    counts, others = no_counts(), dict[str, int]()
-    exceptions = []
-    for commit in commits:
-        add_counts(counts, commit.facts["counts"])
-        add_counts(others, commit.facts["other_records"])
-        exceptions += commit.facts["exceptions"]
+    counts = passed.counts
     for one in verdicts:
         if sum(one.removed):
             counts["kept"] -= sum(one.removed)
@@ -167,7 +164,7 @@ def run_info(
         **{key: identity[key] for key in OPTIONAL if key in identity},
         **({"removed_urls": "sha256"} if takedown_of(run.execution.store).hides else {}),
         "records": counts,
-        "other_records": dict(sorted(others.items())),
+        "other_records": passed.others,
         "columns": {name: kind.__name__ for name, kind in recipe.pipeline().columns.items()},
         "language": language_column(recipe.stages),
         "compared": {
@@ -178,7 +175,7 @@ def run_info(
         "dedup": _facts(verdicts, "documents", run.job.indexed.name if run.job.indexed else ""),
         "lines": _facts(verdicts, "lines"),
         "comparisons": {one.compared.stage: one.facts for one in verdicts},
-        "exceptions": exceptions,
+        "exceptions": passed.exceptions,
         "quarantined": given_up,
     }
 
@@ -190,7 +187,7 @@ def _facts(verdicts: list[Verdicts], compares: str, stage: str = "") -> dict[str
     return chosen[0].facts if chosen else None
 
 
-def finish(run: Build, info: dict[str, Any], commits: Sequence[Commit], parts: list[Commit]) -> None:
+def finish(run: Build, info: dict[str, Any], costs: dict[str, Any], parts: list[Commit]) -> None:
     """Write the manifest, timings.json and, last, run.json. Then remove intermediate files."""
     store = run.execution.store
     if not info["complete"]:
@@ -201,7 +198,7 @@ def finish(run: Build, info: dict[str, Any], commits: Sequence[Commit], parts: l
     reached("before_manifest")
     write_manifest(store, [commit.parts[0] for commit in parts], run_json)
     reached("after_manifest")
-    failed, costs = run.execution.engine.tally, costs_of(commits)
+    failed = run.execution.engine.tally
     timings = {
         "seconds": round(time.monotonic() - run.started, 1),
         "host": socket.gethostname(),

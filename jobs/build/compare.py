@@ -8,22 +8,28 @@ share.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import islice, pairwise
 from typing import Any
+
+import numpy as np
 
 from corpus.collective import Collective
 from corpus.dedup.contract import LineComparison
 from corpus.dedup.index import EarlierRun
 from corpus.dedup.layout import MEMORY_BYTES, Group
+from corpus.dedup.task import RELAYED, relay_name
 from corpus.digests import digest
 from corpus.stage import BoundStage
-from corpus.storage.commits import Commit
+from corpus.storage.commits import Commit, Part
 from corpus.storage.crash_points import reached
+from corpus.storage.exchange import Files, Grid
+from corpus.storage.gathered import without_facts
 from corpus.storage.task_commits import as_list, put_value
-from corpus.tables.verdicts import Compared, VerdictBox, Verdicts
+from corpus.tables.verdicts import Compared, GroupBoxes, VerdictBox, Verdicts
+from corpus.text.vocabulary import Ints
+from jobs.build.passed import Units
 from jobs.runner.execution import Execution
 from jobs.runner.task_functions import compare_task
 
@@ -33,6 +39,10 @@ ALARM_DOCUMENTS = 20
 
 Domains raise no alarm, because many sites are one page under many addresses.
 """
+
+
+_FORGOTTEN_AT_ONCE = 1000
+"""The files that are removed at once. A bucket removes as many in one request."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +56,15 @@ class Comparison:
     bound: BoundStage
     common: dict[str, Any]
     """The part that the payloads of all tasks share: store, recipe, factory, modules, depends."""
-    units: Sequence[Commit]
+    units: Units
     before: Sequence[Verdicts] = ()
     """The verdicts of earlier comparisons."""
     memory_bytes: int = MEMORY_BYTES
     against: Sequence[EarlierRun] = ()
     lists: dict[str, str] = field(default_factory=dict)
     """The names of the phases' results, and of the values that their tasks read."""
+    files: dict[str, list[Part]] = field(default_factory=dict)
+    """The files of each phase and of its relays that are still there."""
     costs: dict[str, dict[str, float]] = field(default_factory=dict)
     """The cost of each phase in this process, for timings.json."""
 
@@ -61,11 +73,6 @@ class Comparison:
         assert isinstance(self.bound.stage, Collective)
         return self.bound.stage
 
-    @cached_property
-    def archives(self) -> list[str]:
-        """The names of all archives, in order."""
-        return list(dict.fromkeys(unit.facts["unit"]["warc"] for unit in self.units))
-
     def removed(self, unit: int) -> tuple[VerdictBox, ...]:
         """Return the verdicts of earlier comparisons on a unit."""
         return tuple(verdicts.boxes[unit] for verdicts in self.before if verdicts.removed[unit])
@@ -73,13 +80,10 @@ class Comparison:
     def groups(self, starts: Sequence[int]) -> list[dict[str, Any]]:
         """Store the units in groups, and return what a task needs to read its group. `starts` has the first unit of
         each group, followed by the number of units."""
-        numbers = {name: number for number, name in enumerate(self.archives)}
-        units, stored = iter(self.units), []
+        units, stored = without_facts(self.units.commits), []
         for start, end in pairwise(starts):
-            own = list(islice(units, end - start))
-            parts = tuple(unit.part(self.stage.kind) for unit in own)
-            archives = tuple(numbers[unit.facts["unit"]["warc"]] for unit in own)
-            group = Group(parts, archives, tuple(map(self.removed, range(start, end))))
+            parts = tuple(unit.part(self.stage.kind) for unit in islice(units, end - start))
+            group = Group(parts, tuple(self.units.archive[start:end]), tuple(map(self.removed, range(start, end))))
             stored.append({"group": put_value(self.execution.store, group.as_dict())})
         return stored
 
@@ -87,18 +91,44 @@ class Comparison:
         """Store plain data under a name, for tasks to read."""
         self.lists[name] = put_value(self.execution.store, value)
 
-    def phase(self, phase: str, own: Iterable[dict[str, Any]], reads: Sequence[str], name: str = "") -> list[Commit]:
-        """Run the tasks of a phase, which may read the lists `reads`. Add the list of its commits under `name`, by
-        default the name of the phase.
+    def phase(
+        self, phase: str, own: Sequence[dict[str, Any]], reads: Sequence[str], name: str = "",
+        readers: Mapping[str, int] | None = None,
+    ) -> list[Commit]:  # fmt: skip
+        """Run the tasks of a phase, which may read the lists `reads`, and those of their relays. Add the list of its
+        commits under `name`, by default the name of the phase. `readers` counts the readers of each kind of files that
+        go to many tasks.
 
         Raises Stopped, and IntegrityError if a task was given up.
         """
+        done = self._run(phase, own, reads)
+        name = name or phase
+        self.lists[name] = as_list(self.execution.store, done)
+        self.files[name] = [part for one in done for part in one.parts]
+        for kind, count in (readers or {}).items():
+            grid = Grid(len(done), count)
+            if grid.needed:
+                self._relay(name, kind, grid)
+        return done
+
+    def _relay(self, phase: str, kind: str, grid: Grid) -> None:
+        """Copy the files of a kind into others, of which each reader needs only a few. Remove the first ones."""
+        name, about = relay_name(phase, kind), {"phase": phase, "kind": kind, "memory_bytes": self.memory_bytes}
+        done = self._run(name, [{**about, **own} for own in grid.tasks()], [phase])
+        parts = [one.parts[0] for one in done]
+        self.lists[name] = put_value(self.execution.store, Files(tuple(parts), grid).as_dict())
+        self.forget(phase, kind)
+        self.files[phase] += parts
+
+    def _run(self, phase: str, own: Sequence[dict[str, Any]], reads: Sequence[str]) -> list[Commit]:
         common = {**self.common, "stage": self.bound.name, "against": [one.store.location for one in self.against]}
-        common |= {"phase": phase, "lists": {read: self.lists[read] for read in reads}}
-        payloads = [{**common, "number": number, "own": payload} for number, payload in enumerate(own)]
+        wanted = tuple(relay_name(read, "") for read in reads)
+        lists = {name: found for name, found in self.lists.items() if name in reads or name.startswith(wanted)}
+        common |= {"phase": phase, "lists": lists}
+        payloads = ({**common, "number": number, "own": payload} for number, payload in enumerate(own))
         started = time.monotonic()
         results = self.execution.phase(
-            f"{self.bound.name} {phase}", compare_task, payloads, f"comparing ({self.bound.name})"
+            f"{self.bound.name} {phase}", compare_task, payloads, f"comparing ({self.bound.name})", len(own)
         )
         self.costs[phase] = {
             "tasks": len(results),
@@ -108,30 +138,39 @@ class Comparison:
         }
         done = [Commit.from_dict(result) for result in results]
         reached("before_list")
-        self.lists[name or phase] = as_list(self.execution.store, done)
         return done
 
-    def forget(self, commits: Sequence[Commit], *kinds: str) -> None:
-        """Remove files that are no longer needed, because each task that reads them has its commit."""
-        for done in commits:
-            for part in done.parts:
-                if part.kind in kinds or not kinds:
-                    self.execution.store.discard(part.key)
-                    reached("part_forgotten")
+    def forget(self, phase: str, *kinds: str) -> None:
+        """Remove files of a phase that are no longer needed, because each task that reads them has its commit.
+
+        Without `kinds`, all its files are removed.
+        """
+        there = {part: not kinds or part.kind.removeprefix(RELAYED) in kinds for part in self.files[phase]}
+        going = [part.key for part, goes in there.items() if goes]
+        for start in range(0, len(going), _FORGOTTEN_AT_ONCE):
+            self.execution.store.discard(*going[start : start + _FORGOTTEN_AT_ONCE])
+            reached("parts_forgotten")
+        self.files[phase] = [part for part, goes in there.items() if not goes]
 
     def verdicts(
-        self, kind: str, starts: Sequence[int], done: Sequence[Commit], removed: list[int], rules: dict[str, int],
+        self, kind: str, starts: Sequence[int], done: Sequence[Commit], removed: Sequence[int], rules: dict[str, int],
         facts: dict[str, Any],
     ) -> Verdicts:  # fmt: skip
         """Return the verdicts on all units, from the files of a kind that the last phase wrote. `starts` are those of
         the groups."""
         split = self.stage.split if isinstance(self.stage, LineComparison) else ""
         compared = Compared(self.bound.name, self.stage.compares, dict(self.stage.evidence), split)
-        boxes: list[VerdictBox] = []
-        for (start, end), commit in zip(pairwise(starts), done, strict=True):
-            part = commit.part(kind)
-            boxes += (VerdictBox(compared.compares, part, box) for box in range(end - start))
+        boxes = GroupBoxes(compared.compares, [commit.part(kind) for commit in done], starts)
         return Verdicts(compared, boxes, removed, rules, digest([commit.sha256 for commit in done]), facts)
+
+
+def sums_of(units: Units, done: Sequence[Commit], fact: str) -> Ints:
+    """Return a count of each archive, from the counts of archives in the facts of groups."""
+    sums = np.zeros(len(units.archives), np.int64)
+    for one in done:
+        for archive, count in one.facts[fact]:
+            sums[archive] += count
+    return sums
 
 
 def alarm(verdicts: Verdicts, rate: float) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from array import array
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from corpus.dedup.contract import DocumentComparison
 from corpus.dedup.index_writer import UnitRows, rows_per_part, write_index
@@ -14,9 +12,10 @@ from corpus.dedup.layout import Layout, make_layout
 from corpus.dedup.unit_verdicts import MOST_SITES
 from corpus.dedup.verify import LARGEST
 from corpus.storage.commits import Commit
-from corpus.storage.task_commits import as_list, put_value
+from corpus.storage.gathered import without_facts
+from corpus.storage.task_commits import put_value
 from corpus.tables.verdicts import Verdicts
-from jobs.build.compare import Comparison
+from jobs.build.compare import Comparison, sums_of
 
 
 def compare_documents(work: Comparison) -> Verdicts | None:
@@ -32,39 +31,48 @@ def compare_documents(work: Comparison) -> Verdicts | None:
         for number, one in enumerate(work.against)
         for index, part in enumerate(one.parts)
     ]
-    rows = [unit.part(stage.kind).rows for unit in work.units]
+    rows, _ = work.units.sizes(stage.kind)
     layout, starts = make_layout(rows, stage.bands, [size for _, _, size in earlier], work.memory_bytes)
-    own, names = work.groups(starts), work.archives
+    own, names = work.groups(starts), work.units.archives
     work.put("layout", layout.as_dict())
     work.put("archives", names)
     work.put("against", [one.digest for one in work.against])
 
     past = ["archives", "against"]  # earlier archives are numbered after the archives of this run
-    bands = work.phase("bands", own, ["layout"])
+    groups, by_site = len(layout.groups) - 1, {"sites": 1 << layout.site_bits}
+    readers = {"keys": layout.boxes, "texts": 1 << layout.text_bits, **by_site}
+    bands = work.phase("bands", own, ["layout"], readers=readers)
     rounds = -(-layout.boxes // layout.boxes_at_once)
-    candidates = work.phase("candidates", [{}] * rounds, ["layout", "bands", *past])
-    twins = work.phase("twins", [{}] * (1 << layout.text_bits), ["layout", "bands", *past])
-    work.forget(bands, "keys", "texts")
-    labels = _components(work, layout, candidates, twins)
+    work.phase("candidates", [{}] * rounds, ["layout", "bands", *past], readers={"edges": layout.spans})
+    readers = {"twins": groups, "edges-twins": layout.spans}
+    work.phase("twins", [{}] * (1 << layout.text_bits), ["layout", "bands", *past], readers=readers)
+    work.forget("bands", "keys", "texts")
+    _components(work, layout)
     checked = [{**group, "files": done.facts["files"]} for group, done in zip(own, bands, strict=True)]
     checked += [{"earlier": number, "part": index} for number, index, _ in earlier]
-    members = work.phase("members", checked, ["layout", "bands", "labels", "twins", *past])
-    work.forget(labels, "labels")
-    work.forget(twins)
-    verified = work.phase("verify", [{}] * (1 << layout.verifier_bits), ["layout", "members"])
-    work.forget(members, "members")
-    verdicts = work.phase("verdicts", own, ["layout", "verify", *past])
-    work.forget(verified, "found")
+    readers = {"members": 1 << layout.verifier_bits}
+    work.phase("members", checked, ["layout", "bands", "labels", "twins", *past], readers=readers)
+    work.forget("labels")
+    work.forget("twins")
+    verified = work.phase(
+        "verify", [{}] * (1 << layout.verifier_bits), ["layout", "members"], readers={"found": groups}
+    )
+    work.forget("members")
+    verdicts = work.phase("verdicts", own, ["layout", "verify", *past], readers=by_site)
+    work.forget("verify")
     sites = work.phase("sites", [{}] * (1 << layout.site_bits), ["layout", "bands", "verdicts"])
 
-    removed = [count for done in verdicts for count in done.facts["removed"]]
-    compared = [count for done in bands for count in done.facts["compared"]]
+    removed = array("q", (count for done in verdicts for count in done.facts["removed"]))
+    compared = sums_of(work.units, bands, "compared")
     facts = {
-        "compared": sum(compared),
+        "compared": int(compared.sum()),
         "removed": {"exact": sum(done.facts["exact"] for done in verdicts), "all": sum(removed)},
         "unverified": sum(done.facts["unverified"] for done in verified),
         "largest": _largest(verified, [*names, *(name for one in work.against for name in one.archives)]),
-        "archives": _archives(work.units, compared, removed),
+        "archives": [
+            {"warc": name, **_rate(*counts)}
+            for name, *counts in zip(names, compared.tolist(), work.units.by_archive(removed).tolist(), strict=True)
+        ],
         "domains": _domains(sites),
     }
     rules = {stage.rule: sum(removed)} if sum(removed) else {}
@@ -74,27 +82,26 @@ def compare_documents(work: Comparison) -> Verdicts | None:
 def make_index(work: Comparison, verdicts: Verdicts) -> str:
     """Write the index of this run and return its digest. Raises Stopped."""
     stage = _stage(work)
-    rows = [unit.part(stage.kind).rows for unit in work.units]
-    firsts = np.cumsum([0, *rows]).tolist()
-    size = rows_per_part(stage)
-    archives = {name: number for number, name in enumerate(work.archives)}
+    (rows, _), size, first = work.units.sizes(stage.kind), rows_per_part(stage), 0
     parts: list[dict[str, Any]] = []
     held: list[dict[str, Any]] = []
     """The units of the next part."""
-    for number, unit in enumerate(work.units):
-        archive = archives[unit.facts["unit"]["warc"]]
-        own = UnitRows(unit.part(stage.kind), firsts[number], archive, verdicts.boxes[number], work.removed(number))
-        for part in range(firsts[number] // size, -(-firsts[number + 1] // size)):
+    units = zip(without_facts(work.units.commits), work.units.archive, strict=True)
+    for number, (unit, archive) in enumerate(units):
+        own = UnitRows(unit.part(stage.kind), first, archive, verdicts.boxes[number], work.removed(number)).as_dict()
+        end = first + rows[number]
+        for part in range(first // size, -(-end // size)):
             if part > len(parts):
                 parts.append({"units": put_value(work.execution.store, held)})
                 held = []
-            held.append(own.as_dict())
+            held.append(own)
+        first = end
     if held:
         parts.append({"units": put_value(work.execution.store, held)})
     layout, _ = make_layout(rows, stage.bands, memory_bytes=work.memory_bytes)
     work.put("layout", layout.as_dict())
     made = work.phase("index", parts, ["layout"])
-    return write_index(work.execution.store, stage, firsts[-1], work.archives, made)
+    return write_index(work.execution.store, stage, first, work.units.archives, made)
 
 
 def _stage(work: Comparison) -> DocumentComparison:
@@ -102,26 +109,39 @@ def _stage(work: Comparison) -> DocumentComparison:
     return work.stage
 
 
-def _components(work: Comparison, layout: Layout, candidates: list[Commit], twins: list[Commit]) -> list[Commit]:
-    """Return the labels of all documents, made by one task or by rounds of tasks."""
-    work.lists["edges"] = as_list(work.execution.store, [*candidates, *twins])
+def _components(work: Comparison, layout: Layout) -> None:
+    """Find the labels of all documents, by one task or by rounds of tasks."""
+    found = [["candidates", "edges"], ["twins", "edges-twins"]]
+    """The phases and the kinds of the files that have the edges."""
+    readers = {"labels": len(layout.groups) - 1}
+
+    def run(phase: str, name: str = "", readers: dict[str, int] | None = None) -> list[Commit]:
+        own: list[dict[str, Any]] = [{"edges": found}] * layout.spans
+        return work.phase(phase, own, ["layout", *(phase for phase, _ in found)], name, readers)
+
     if layout.spans == 1:
-        found = work.phase("components", [{}], ["layout", "edges"], "labels")
-        work.forget(candidates)
-        return found
-    spans: list[dict[str, Any]] = [{}] * layout.spans
-    edges, number = candidates, 0
+        run("components", "labels", readers)
+        work.forget("candidates")
+        return
+    number = 0
     while True:
-        large = work.phase(f"large-{number}", spans, ["layout", "edges"])
-        if not sum(done.facts["unfinished"] for done in large):
-            found = work.phase("labels", spans, ["layout", "edges"])
-            work.forget([*edges, *large])
-            return found
-        work.lists["edges"] = work.lists[f"large-{number}"]
-        small = work.phase(f"small-{number}", spans, ["layout", "edges"])
-        work.forget([*edges, *large])
-        work.lists["edges"] = work.lists[f"small-{number}"]
-        edges, number = small, number + 1
+        large, small = f"large-{number}", f"small-{number}"
+        done = run(large, readers={large: layout.spans})
+        if not sum(one.facts["unfinished"] for one in done):
+            run("labels", readers=readers)
+            _forget_edges(work, found)
+            work.forget(large)
+            return
+        before, found = found, [[large, large]]
+        run(small, readers={small: layout.spans})
+        _forget_edges(work, [*before, *found])
+        found = [[small, small]]
+        number += 1
+
+
+def _forget_edges(work: Comparison, files: list[list[str]]) -> None:
+    for phase, kind in files:
+        work.forget(phase, kind)
 
 
 def _largest(verified: Sequence[Commit], names: Sequence[str]) -> list[dict[str, Any]]:
@@ -131,15 +151,6 @@ def _largest(verified: Sequence[Commit], names: Sequence[str]) -> list[dict[str,
         {"id": f"{names[archive]}:{offset}" + (f"+{inner}" if inner else ""), "documents": size}
         for size, _, (archive, offset, inner) in found
     ]
-
-
-def _archives(units: Sequence[Commit], compared: Sequence[int], removed: Sequence[int]) -> list[dict[str, Any]]:
-    """Return the losses of each archive."""
-    documents, gone = Counter[str](), Counter[str]()
-    for unit, of_unit, lost in zip(units, compared, removed, strict=True):
-        documents[unit.facts["unit"]["warc"]] += of_unit
-        gone[unit.facts["unit"]["warc"]] += lost
-    return [{"warc": name, **_rate(count, gone[name])} for name, count in documents.items()]
 
 
 def _domains(sites: Sequence[Commit]) -> dict[str, Any]:

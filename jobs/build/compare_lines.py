@@ -2,70 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
 from typing import Any
 
 from corpus.dedup.contract import LineComparison
 from corpus.dedup.layout import make_line_layout
-from corpus.tables.ledger import add_counts, total
+from corpus.tables.ledger import add_counts
 from corpus.tables.verdicts import Verdicts
-from jobs.build.compare import Comparison
+from jobs.build.compare import Comparison, sums_of
 
 
 def compare_lines(work: Comparison) -> Verdicts:
     """Return the verdicts and cut lines of all units, in (archive, offset) order. Raises Stopped and IntegrityError."""
     stage = work.stage
     assert isinstance(stage, LineComparison)
-    sizes = [(part.rows, part.bytes) for part in (unit.part(stage.kind) for unit in work.units)]
-    layout, starts = make_line_layout(sizes, work.memory_bytes)
-    own = work.groups(starts)
+    layout, starts = make_line_layout(*work.units.sizes(stage.kind), work.memory_bytes)
+    own, groups, ranges = work.groups(starts), len(layout.groups) - 1, 1 << layout.bits
     work.put("layout", layout.as_dict())
-    work.put("archives", work.archives)
+    work.put("archives", work.units.archives)
 
-    boxes: list[dict[str, Any]] = [{}] * (1 << layout.bits)
-    had = work.phase("linekeys", own, ["layout"])
-    repeated = work.phase("repeats", boxes, ["layout", "linekeys"])
-    work.forget(had)
-    losers = work.phase("losers", own, ["layout", "repeats"])
+    boxes: list[dict[str, Any]] = [{}] * ranges
+    had = work.phase("linekeys", own, ["layout"], readers={"had": ranges})
+    work.phase("repeats", boxes, ["layout", "linekeys"], readers={"repeated": groups})
+    work.forget("linekeys")
+    work.phase("losers", own, ["layout", "repeats"], readers={"places": ranges})
     reads = ["layout", "archives", "repeats", "losers"]
     if stage.keep == "first":
-        kept = work.phase("keepers", boxes, ["layout", "losers"])
-        work.forget(losers, "places")
+        work.phase("keepers", boxes, ["layout", "losers"], readers={"keepers": groups})
+        work.forget("losers", "places")
         cuts = work.phase("cuts", own, [*reads, "keepers"])
-        work.forget(kept)
+        work.forget("keepers")
     else:
         cuts = work.phase("cuts", own, reads)
-    work.forget([*repeated, *losers])
+    work.forget("repeats")
+    work.forget("losers")
 
-    counts = [unit for done in cuts for unit in done.facts["units"]]
     rules: dict[str, int] = {}
-    for unit in counts:
-        add_counts(rules, unit["dropped"])
+    for done in cuts:
+        add_counts(rules, done.facts["rules"])
     rules = dict(sorted(rules.items()))
-    documents = [count for done in had for count in done.facts["documents"]]
-    chars = [count for done in had for count in done.facts["chars"]]
-    lines = sum(done.facts["lines"] for done in had)
+    documents, chars = (sums_of(work.units, had, fact).tolist() for fact in ("documents", "chars"))
+    dropped, lines, lost = (sums_of(work.units, cuts, fact).tolist() for fact in ("dropped", "lines", "chars"))
     facts = {
-        "compared": {"documents": sum(documents), "lines": lines, "chars": sum(chars)},
-        "removed": {
-            "documents": rules,
-            "lines": sum(unit["lines"] for unit in counts),
-            "chars": sum(unit["chars"] for unit in counts),
-            "from_documents": sum(unit["changed"] for unit in counts),
+        "compared": {
+            "documents": sum(documents), "lines": sum(done.facts["lines"] for done in had), "chars": sum(chars)
         },
-        "archives": _archives([unit.facts["unit"]["warc"] for unit in work.units], documents, chars, counts),
-    }
-    removed = [total(unit["dropped"]) for unit in counts]
+        "removed": {
+            "documents": rules, "lines": sum(lines), "chars": sum(lost),
+            "from_documents": sum(done.facts["changed"] for done in cuts),
+        },
+        "archives": [
+            dict(zip(("warc", "documents", "chars", "dropped", "lines", "chars_removed"), row, strict=True))
+            for row in zip(work.units.archives, documents, chars, dropped, lines, lost, strict=True)
+        ],
+    }  # fmt: skip
+    removed = array("q", (count for done in cuts for count in done.facts["removed"]))
     return work.verdicts("cuts", starts, cuts, removed, rules, facts)
-
-
-def _archives(
-    warcs: Sequence[str], documents: Sequence[int], chars: Sequence[int], counts: Sequence[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Return what each archive lost."""
-    found: dict[str, dict[str, int]] = {}
-    for warc, compared, size, lost in zip(warcs, documents, chars, counts, strict=True):
-        own = found.setdefault(warc, {})
-        gone = {"dropped": total(lost["dropped"]), "lines": lost["lines"], "chars_removed": lost["chars"]}
-        add_counts(own, {"documents": compared, "chars": size, **gone})
-    return [{"warc": name, **facts} for name, facts in found.items()]

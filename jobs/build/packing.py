@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain, islice
 
 from corpus.digests import digest
 from corpus.storage.commits import Commit
 from corpus.storage.crash_points import reached
-from corpus.storage.gathered import digest_of
+from corpus.storage.gathered import digest_of, without_facts
 from corpus.tables.pack import ROWS_PER_LEDGER_PART, PackTask, Slice, plan_pack
 from corpus.tables.verdicts import Verdicts
+from jobs.build.passed import Units
 from jobs.build.plan import Build
 from jobs.runner.task_functions import choose_task, pack_task
 
 
-def pack(run: Build, commits: Sequence[Commit], verdicts: list[Verdicts]) -> list[Commit]:
+def pack(run: Build, units: Units, verdicts: list[Verdicts]) -> list[Commit]:
     """Return the commits of the output files. Raises Stopped."""
-    job, store = run.job, run.execution.store
+    job, store, commits = run.job, run.execution.store, units.commits
     packed = digest([digest_of(commits), *(one.digest for one in verdicts), job.index])
     if (store.get(".work/packed") or b"").decode() != packed:
         reached("before_pack")
@@ -33,31 +33,20 @@ def pack(run: Build, commits: Sequence[Commit], verdicts: list[Verdicts]) -> lis
     columns = {name: kind.__name__ for name, kind in job.recipe.pipeline().columns.items()}
     common = {"store": store.location, "columns": columns, "documents": run.plan.identity.get("documents")}
     signed = [stage.kind for stage in job.recipe.pipeline().collective] if run.keeps_signatures else []
-    rows = _rows(commits, ["corpus", "ledger", *signed])
+    rows = {kind: sum(units.sizes(kind)[0]) for kind in ("corpus", "ledger", *signed)}
     rows["corpus"] -= sum(sum(one.removed) for one in verdicts)
     sizes = {"corpus": job.recipe.rows_per_part, **dict.fromkeys(["ledger", *signed], ROWS_PER_LEDGER_PART)}
-    tasks = chain(
-        plan_pack("corpus", commits, sizes["corpus"], verdicts),
-        plan_pack("ledger", commits, sizes["ledger"], verdicts),
-        [_samples(run, commits, verdicts)],
-        *(plan_pack(kind, commits, sizes[kind]) for kind in signed if rows[kind]),
-    )
-    files = [-(-rows[kind] // size) or kind not in signed for kind, size in sizes.items()]
-    return run.execution.commits(
-        "pack", pack_task, ({**task.stored(store), **common} for task in tasks), 1 + sum(files)
-    )
+    sizes = {kind: size for kind, size in sizes.items() if rows[kind] or kind not in signed}
+    tasks = chain([_samples(run, commits, verdicts)], plan_pack(without_facts(commits), sizes, verdicts))
+    payloads = ({**task.stored(store), **common} for task in tasks)
+    files = sum(-(-rows[kind] // size) or 1 for kind, size in sizes.items())
+    done = run.execution.commits("pack", pack_task, payloads, 1 + files)
+    order = {kind: number for number, kind in enumerate(("corpus", "ledger", "samples", *signed))}
+    return sorted(done, key=lambda one: (order[one.facts["kind"]], one.facts["index"]))
 
 
 SAMPLED_AT_ONCE = 4096
 """The most units whose samples one task reads."""
-
-
-def _rows(commits: Sequence[Commit], kinds: Iterable[str]) -> Counter[str]:
-    """Return the rows of each kind."""
-    found = Counter(dict.fromkeys(kinds, 0))
-    for one in commits:
-        found.update({part.kind: part.rows for part in one.parts if part.kind in found})
-    return found
 
 
 def _samples(run: Build, commits: Sequence[Commit], verdicts: list[Verdicts]) -> PackTask:
@@ -70,7 +59,7 @@ def _samples(run: Build, commits: Sequence[Commit], verdicts: list[Verdicts]) ->
 
     if len(commits) <= SAMPLED_AT_ONCE:
         return PackTask("samples", 0, tuple(piece(number, one) for number, one in enumerate(commits)), compared)
-    store, pieces = run.execution.store, (piece(number, one) for number, one in enumerate(commits))
+    store, pieces = run.execution.store, (piece(number, one) for number, one in enumerate(without_facts(commits)))
     groups = range(0, len(commits), SAMPLED_AT_ONCE)
     tasks = (PackTask("samples", first, tuple(islice(pieces, SAMPLED_AT_ONCE))) for first in groups)
     payloads = ({"store": store.location, **task.stored(store)} for task in tasks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from corpus.sandbox.seen import seen_together
@@ -15,7 +15,7 @@ SLOWEST = 100
 """The number of units that timings.json names."""
 
 
-def costs_of(commits: Sequence[Commit]) -> dict[str, Any]:
+def costs_of(commits: Iterable[Commit]) -> dict[str, Any]:
     """Return what the pass took: sums over all units, the slowest units, and what units have seen of each archive."""
     sums: dict[str, Any] = {"units": 0, "seconds": 0.0, "stages": {}, "read": 0}
     slowest: list[tuple[float, int, dict[str, Any]]] = []

@@ -13,7 +13,7 @@ from corpus.storage.commits import Commit, add_part
 from corpus.storage.store import LocalStore
 from corpus.tables.ledger import CORPUS_SCHEMA
 from corpus.tables.pack import PackTask, pack_part, plan_pack
-from corpus.tables.verdicts import VERDICT_SCHEMAS, Compared, VerdictBox, Verdicts
+from corpus.tables.verdicts import VERDICT_SCHEMAS, Compared, GroupBoxes, Verdicts
 
 
 @pytest.fixture
@@ -47,23 +47,23 @@ def packed(store, tasks):
 
 @pytest.mark.parametrize("sizes", [[25], [10, 15], [0, 1, 24, 0], [9, 8, 8]])
 def test_files_do_not_depend_on_units(store, tmp_path, sizes):
-    tasks = [*plan_pack("corpus", units(store, sizes), rows_per_part=10)]
+    tasks = [*plan_pack(units(store, sizes), {"corpus": 10})]
     assert [task.rows for task in tasks] == [10, 10, 5]
     made = packed(store, tasks)
     assert [n for table in made for n in table["offset"].to_pylist()] == list(range(25))
     other = LocalStore(tmp_path / "other")
-    packed(other, plan_pack("corpus", units(other, [25], chunk=25), rows_per_part=10))
+    packed(other, plan_pack(units(other, [25], chunk=25), {"corpus": 10}))
     for task in tasks:
         assert store.get(task.key) == other.get(task.key)
 
 
 def test_no_rows_are_one_file_with_the_schema(store):
-    tasks = [*plan_pack("corpus", units(store, [0, 0]), rows_per_part=10)]
+    tasks = [*plan_pack(units(store, [0, 0]), {"corpus": 10})]
     assert [table.schema.names for table in packed(store, tasks)] == [CORPUS_SCHEMA.names]
 
 
 def test_a_task_survives_its_way_through_json(store):
-    for task in plan_pack("corpus", units(store, [3, 9]), 5, [removing(store, [[0], [1, 8]])]):
+    for task in plan_pack(units(store, [3, 9]), {"corpus": 5}, [removing(store, [[0], [1, 8]])]):
         assert PackTask.from_stored(store, json.loads(json.dumps(task.stored(store)))) == task
 
 
@@ -75,12 +75,12 @@ def removing(store, rows):
             verdicts = [{"corpus_row": n, "id": "x", "removed": True, "cluster_size": 1} for n in removed]
             out.put(unit, pa.RecordBatch.from_pylist(verdicts, schema=schema))
         part = out.finish()
-    boxes = [VerdictBox("documents", part, unit) for unit in range(len(rows))]
+    boxes = GroupBoxes("documents", [part], [0, len(rows)])
     return Verdicts(Compared("minhash", "documents", {}), boxes, [len(one) for one in rows], {}, "", {})
 
 
 def test_removed_rows_leave_no_gap(store):
-    tasks = [*plan_pack("corpus", units(store, [12, 13]), 10, [removing(store, [[0, 5, 11], [0, 12]])])]
+    tasks = [*plan_pack(units(store, [12, 13]), {"corpus": 10}, [removing(store, [[0, 5, 11], [0, 12]])])]
     assert [task.rows for task in tasks] == [10, 10]
     made = [n for table in packed(store, tasks) for n in table["offset"].to_pylist()]
     assert made == [n for n in range(25) if n not in (0, 5, 11, 12, 24)]
@@ -90,7 +90,7 @@ def test_a_wrong_count_is_found(store):
     """The verdicts remove two rows, and the plan expects that they remove one."""
     verdicts = removing(store, [[0, 5]])
     verdicts.removed[0] = 1
-    (task,) = plan_pack("corpus", units(store, [12]), 20, [verdicts])
+    (task,) = plan_pack(units(store, [12]), {"corpus": 20}, [verdicts])
     with pytest.raises(IntegrityError, match="got 10 rows instead of 11"):
         pack_part(store, task, CORPUS_SCHEMA)
     assert store.size(task.key) is None
@@ -98,7 +98,7 @@ def test_a_wrong_count_is_found(store):
 
 
 def test_a_packed_file_is_made_again_only_if_it_is_gone(store):
-    (task,) = plan_pack("corpus", units(store, [12]), 20)
+    (task,) = plan_pack(units(store, [12]), {"corpus": 20})
     first = pack_part(store, task, CORPUS_SCHEMA)
     content = store.get(task.key)
     store.path(task.slices[0].part.key).rename(store.root / "aside")
