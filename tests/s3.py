@@ -33,7 +33,7 @@ class S3Server:
         self.folder = folder
         names = ("s3.port", "master.port", "volume.port", "filer.port")
         names += tuple(f"{name}.grpc" for name in names)
-        free = _free_ports(len(names))
+        free = free_ports(len(names))
         self.port = free[0]
         config = folder / "s3.json"
         who = {"name": "t", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
@@ -246,7 +246,7 @@ def at_random(seed: int, rate: float, faults: tuple[str, ...]) -> Callable[[str,
     return fault
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     held = [socket.socket() for _ in range(count)]
     try:
         for one in held:
