@@ -25,7 +25,7 @@ address() {
 
 # `ray start` with these options, in a private folder on this node, until SIGTERM. Ray gives up if one of its processes
 # needs 15 s to start, as on a busy machine, so it is started up to three times. Results are small, so the object store
-# is, too. Other jobs may be on this node, so the ports of workers are any free ones.
+# is, too. Nobody reads what the log monitor sends. Other jobs may be on this node, so workers take any free port.
 ray_node() {
   local folder stopped=
   folder=$(mktemp -d /tmp/ray-XXXXXXXX)
@@ -33,7 +33,7 @@ ray_node() {
   trap 'stopped=yes; kill $!' TERM
   for _ in 1 2 3; do
     ray start "$@" --block --node-ip-address="$(address)" --temp-dir="$folder" --object-store-memory=100000000 \
-      --min-worker-port=0 --max-worker-port=0 &
+      --min-worker-port=0 --max-worker-port=0 --include-log-monitor=false &
     until wait; do :; done
     [[ ! $stopped ]] || break
   done
@@ -46,7 +46,7 @@ port=$((20000 + SLURM_JOB_ID % 10000)) # above the ports of Ray's workers, below
 head=$(address)
 exec 3< <(ray_node --head --port=$port --include-dashboard=false \
   --num-cpus=$((SLURM_CPUS_ON_NODE > 1 ? SLURM_CPUS_ON_NODE - 1 : 1)) 2>&1)
-nodes=($!)
+node=$!
 until [[ ${line=} == *"Ray runtime started"* ]]; do
   read -r line <&3 # at the end of the output Ray has ended, and so does this script
   echo "$line"
@@ -56,7 +56,6 @@ others=$((SLURM_JOB_NUM_NODES - 1))
 if ((others)); then # not by `ray symmetric-run`, whose end stops every Ray process of this user on the machine
   srun --nodes=$others --ntasks=$others --exclude="$SLURMD_NODENAME" --cpu-bind=none --kill-on-bad-exit=0 --wait=0 \
     bash -c 'ray_node --address="$0" --num-cpus="$SLURM_CPUS_ON_NODE"' "$head:$port" &
-  nodes+=($!)
 fi
 
 # The nodes join while the command runs, so it must know how many CPUs there will be: "32(x3),16" are 112.
@@ -81,8 +80,8 @@ done
 code=0
 wait "$driver" || code=$?
 trap '' USR1 INT
-kill "${nodes[@]}" 2>/dev/null || true
-until wait; do :; done
+kill "$node" 2>/dev/null || true # Slurm ends the other nodes when this script has ended
+wait "$node" || true
 if [[ $again && $code == 143 ]]; then # it stopped after the units in work, and the same command continues
   scontrol requeue "$SLURM_JOB_ID"
 fi

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -327,7 +328,7 @@ sleep infinity & wait""",
 
 @pytest.fixture
 def slurm_job(tmp_path):
-    """A function that starts deploy/slurm.sh as the first of three nodes, and one that gives the lines so far."""
+    """A function that starts deploy/slurm.sh as the first of three nodes, and one for what the stand-ins have said."""
     says = 'echo "$RAY_AUTH_MODE $RAY_AUTH_TOKEN ${0##*/} ${*@Q}" >> "$SAID"'
     for name, body in STAND_INS.items():
         (tmp_path / name).write_text("#!/bin/bash\n" + body.replace("SAY", says) + "\n")
@@ -338,12 +339,19 @@ def slurm_job(tmp_path):
 
     def start(**more):
         command = [DEPLOY / "slurm.sh", "build", "a b.warc.gz", "-o", "/shared/out"]
-        return subprocess.Popen(command, env=env | more, stdout=subprocess.DEVNULL, text=True)
+        jobs.append(subprocess.Popen(command, env=env | more, stdout=subprocess.DEVNULL, start_new_session=True))
+        return jobs[-1]
 
     def lines():
         return [shlex.split(line) for line in Path(env["SAID"]).read_text().splitlines()]
 
-    return start, lines
+    jobs: list[subprocess.Popen[bytes]] = []
+    yield start, lines
+    for job in jobs:
+        with suppress(ProcessLookupError):
+            os.killpg(job.pid, signal.SIGTERM)  # as Slurm does at the end of a job
+    folders = [word.partition("=")[2] for line in lines() for word in line if word.startswith("--temp-dir=")]
+    wait_until(lambda: not any(map(os.path.exists, folders)))
 
 
 def test_slurm_script_starts_a_cluster_and_ends_with_the_code_of_the_command(slurm_job):
@@ -368,7 +376,7 @@ def test_slurm_script_starts_a_cluster_and_ends_with_the_code_of_the_command(slu
     assert (params[0]["port"], params[1]["address"]) == (20007, address)
     assert all(one["block"] and one["node_ip_address"] == "127.0.0.1" for one in params)
     assert params[0]["temp_dir"] != params[1]["temp_dir"]
-    assert not any(Path(one["temp_dir"]).exists() for one in params)
+    assert not Path(params[0]["temp_dir"]).exists()
     assert "--exclude=a" in said["srun"] and "--nodes=2" in said["srun"]
     assert said["corpus"] == ["build", "a b.warc.gz", "-o", "/shared/out", "--workers", "10", "--address", address]
 
