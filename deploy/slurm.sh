@@ -52,10 +52,11 @@ until [[ ${line=} == *"Ray runtime started"* ]]; do
   echo "$line"
 done
 cat <&3 &
-others=$((SLURM_JOB_NUM_NODES - 1))
+others=$((SLURM_JOB_NUM_NODES - 1)) step=
 if ((others)); then # not by `ray symmetric-run`, whose end stops every Ray process of this user on the machine
   srun --nodes=$others --ntasks=$others --exclude="$SLURMD_NODENAME" --cpu-bind=none --kill-on-bad-exit=0 --wait=0 \
     bash -c 'ray_node --address="$0" --num-cpus="$SLURM_CPUS_ON_NODE"' "$head:$port" &
+  step=$!
 fi
 
 # The nodes join while the command runs, so it must know how many CPUs there will be: "32(x3),16" are 112.
@@ -80,8 +81,12 @@ done
 code=0
 wait "$driver" || code=$?
 trap '' USR1 INT
-kill "$node" 2>/dev/null || true # Slurm ends the other nodes when this script has ended
-wait "$node" || true
+kill "$node" 2>/dev/null || true
+[[ ! $step ]] || scancel --signal=TERM "$SLURM_JOB_ID.0" || true
+end=$((SECONDS + 30)) # what is left then, Slurm kills
+while ((SECONDS < end)) && kill -0 "$node" $step 2>/dev/null; do
+  sleep 0.5
+done
 if [[ $again && $code == 143 ]]; then # it stopped after the units in work, and the same command continues
   scontrol requeue "$SLURM_JOB_ID"
 fi

@@ -106,7 +106,7 @@ def network() -> Iterator[Network]:
 
 
 class Cluster:
-    """A head that takes no tasks, with a dashboard if wanted, and the nodes that `add` starts. The head has number 1."""
+    """A head (number 1) that takes no tasks, with a dashboard if wanted, and the nodes that `add` starts."""
 
     def __init__(
         self,

@@ -86,10 +86,12 @@ class Slurm:
             assert daemon.poll() is None, "".join(log.read_text() for log in self.folder.glob("*.out"))
         return subprocess.run(command, env=self.env, stdout=subprocess.PIPE, text=True, check=False).stdout
 
-    def job(self, number: str) -> dict[str, str]:
-        """The fields of a job, such as JobState."""
-        told = self.tell("scontrol", "--oneliner", "show", "job", number)
-        return dict(field.split("=", 1) for field in told.split() if "=" in field)
+    def submit(self, *command: str) -> tuple[str, subprocess.Popen[str]]:
+        """Submit a job. Return its number, and a process that ends with it and with its exit code."""
+        batch = ["sbatch", "--parsable", "--wait", *command]
+        waits = subprocess.Popen(batch, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        assert waits.stdout is not None
+        return waits.stdout.readline().strip(), waits
 
     def close(self) -> None:
         if self._daemons:
