@@ -28,14 +28,14 @@ address() {
 # is, too. Nobody reads what the log monitor sends. Other jobs may be on this node, so workers take any free port.
 ray_node() {
   local folder stopped=
+  trap 'stopped=yes; kill $!' TERM
   folder=$(mktemp -d /tmp/ray-XXXXXXXX)
   ulimit -n "$(ulimit -Hn)"
-  trap 'stopped=yes; kill $!' TERM
   for _ in 1 2 3; do
+    [[ ! $stopped ]] || break
     ray start "$@" --block --node-ip-address="$(address)" --temp-dir="$folder" --object-store-memory=100000000 \
       --min-worker-port=0 --max-worker-port=0 --include-log-monitor=false &
     until wait; do :; done
-    [[ ! $stopped ]] || break
   done
   rm -rf "$folder"
 }

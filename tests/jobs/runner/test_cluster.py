@@ -382,7 +382,7 @@ def test_slurm_script_stops_the_command_and_asks_for_more_time(slurm_job, number
     caught = f"/proc/{job.pid}/status"
     bit = 1 << (number - 1)
     wait_until(lambda: int(re.search(r"SigCgt:\s+(\w+)", Path(caught).read_text())[1], 16) & bit)
-    wait_until(lambda: any(line[2] == "corpus" for line in lines()))
+    wait_until(lambda: sorted(line[2] for line in lines()) == ["corpus", "ray", "ray", "srun"])
     job.send_signal(number)
     assert job.wait() == 143
     assert [line[3:] for line in lines() if line[2] == "scontrol"] == [["requeue", "7"]] * again
