@@ -1,7 +1,7 @@
 """What the driver of a whole crawl takes: CPU per unit, memory, the first task, a continued run, the books.
 
     python -m benchmarks.scale [--smallest 1000] [--largest 1000000] [--workers 1000] [--save]
-    python -m benchmarks.scale --costs [--save]    # what a crawl costs in two clouds, from saved figures and list prices
+    python -m benchmarks.scale --costs [--save]  # dollars for a crawl, from saved figures and list prices
 
 The driver's code is the real one, from the list of a crawl to the last commit of the pass. The workers are simulated
 (`benchmarks.simulated`), and so are the units: 32 for an archive, each with a commit like that of the default recipe.
@@ -241,8 +241,8 @@ MACHINES = (
 They are c7i.8xlarge, c7a.16xlarge and c3d-highcpu-30. AWS has a spot price for each zone; this is the median of the
 five zones with numbers. The prices were read on 2026-11-29 in stored copies of SkyPilot's catalog, whose dates are not
 known: https://github.com/skypilot-org/skypilot-catalog, catalogs/v8/aws/vms.csv at commit 00148f2af367, and
-catalogs/v8/gcp/vms.csv at commit 8427bbff988a. The clouds' own pages could not be reached from here. Google's spot price
-in us-east4, near Common Crawl, was 0.40303.
+catalogs/v8/gcp/vms.csv at commit 8427bbff988a. The clouds' own pages could not be reached from here. In us-east4, near
+Common Crawl, Google's spot price was 0.40303.
 """
 
 WORK = (
