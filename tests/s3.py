@@ -1,4 +1,4 @@
-"""A real S3 server (SeaweedFS) on the loopback, and a proxy in front of it that makes faults."""
+"""A real S3 server (SeaweedFS), on the loopback by default, and a proxy in front of it that makes faults."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ BUCKET = "runs"
 class S3Server:
     """A server that is started, with an empty bucket."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
         self.folder = folder
         names = ("s3.port", "master.port", "volume.port", "filer.port")
         names += tuple(f"{name}.grpc" for name in names)
-        free = _free_ports(len(names))
+        free = free_ports(len(names))
         self.port = free[0]
         config = folder / "s3.json"
         who = {"name": "t", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
@@ -41,8 +41,8 @@ class S3Server:
         (folder / "data").mkdir()
         ports = [f"-{name}={port}" for name, port in zip(names, free, strict=True)]
         command = [
-            str(Path(sys.executable).with_name("weed")), "server", f"-dir={folder / 'data'}", "-ip=127.0.0.1",
-            "-ip.bind=127.0.0.1", "-s3", "-s3.port.iceberg=0", "-s3.port.lance=0", *ports, f"-s3.config={config}",
+            str(Path(sys.executable).with_name("weed")), "server", f"-dir={folder / 'data'}", f"-ip={host}",
+            f"-ip.bind={host}", "-s3", "-s3.port.iceberg=0", "-s3.port.lance=0", *ports, f"-s3.config={config}",
             "-master.volumeSizeLimitMB=64", "-volume.max=40", "-master.telemetry=false",
         ]  # fmt: skip
         log = (folder / "log").open("wb")
@@ -58,7 +58,7 @@ class S3Server:
             env={**os.environ, "TMPDIR": self.temporary},
         )
         log.close()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{host}:{self.port}"
 
     def environment(self, url: str = "") -> dict[str, str]:
         """The variables that a client needs."""
@@ -103,9 +103,9 @@ class S3Server:
 
 
 @contextmanager
-def s3_server(folder: Path) -> Iterator[S3Server]:
+def s3_server(folder: Path, host: str = "127.0.0.1") -> Iterator[S3Server]:
     folder.mkdir(parents=True, exist_ok=True)
-    server = S3Server(folder)
+    server = S3Server(folder, host)
     try:
         server.wait()
         yield server
@@ -246,7 +246,7 @@ def at_random(seed: int, rate: float, faults: tuple[str, ...]) -> Callable[[str,
     return fault
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     held = [socket.socket() for _ in range(count)]
     try:
         for one in held:

@@ -1,9 +1,11 @@
-"""Nodes that vanish in mid-run, and attempts that come back late: the same bytes, and one winner."""
+"""Nodes that vanish in mid-run, jobs of Slurm that stop, and attempts that come back late: the same bytes, and one
+winner."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,11 +19,15 @@ from signal import SIGCONT, SIGKILL, SIGSTOP
 import pytest
 
 from corpus.storage.commits import read_commit
-from corpus.storage.store import LocalStore
+from corpus.storage.store import LocalStore, _object_store, open_store
+from tests import ray_clusters
 from tests.faults.kills import ROOT, begun, under_way
 from tests.faults.nodes import cluster
 from tests.jobs.build.test_build import tree
 from tests.processes import command_line, descendants, parent, state
+from tests.ray_clusters import network
+from tests.s3 import BUCKET, s3_server
+from tests.slurm import slurm
 from tests.waiting import wait_until
 from tests.warcs import WORDS, page, write_warc
 
@@ -64,7 +70,7 @@ def laptop(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dic
     return tree(folder / "out"), begun(lines(folder / "trace"))
 
 
-def start(archive: Path, out: Path, *options: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+def start(archive: Path, out: Path | str, *options: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "jobs.cli", "build", str(archive), "-o", str(out), "--unit-mb", "0.06", *options]
     return subprocess.Popen(command, env=env, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
 
@@ -77,11 +83,23 @@ def lines(trace: Path) -> list[str]:
     return trace.read_text().splitlines() if trace.exists() else []
 
 
+IMPATIENT = {"RAY_health_check_period_ms": "1000", "RAY_health_check_timeout_ms": "5000"}
+"""Ray's settings for a head that soon gives up a node that does not answer."""
+
+# otherwise Ray's driver hears of the task's end only 420 s later, long after the cluster has given the node up
+DRIVER = {"RAY_grpc_client_keepalive_time_ms": "20000", "RAY_grpc_client_keepalive_timeout_ms": "20000"}
+
+
+def in_work(trace: Path) -> set[int]:
+    """The workers that have begun a unit, and not yet read it to its end."""
+    last = {int(line.split()[1]): line.split()[0] for line in lines(trace)}
+    found = {pid for pid, point in last.items() if point in ("unit_begun", "unit_batch_taken")}
+    return {pid for pid in found if state(pid) not in ("", "Z")}
+
+
 def at_work(trace: Path, raylet: int) -> bool:
     """Return True if a worker of a node has begun a unit, and not yet read it to its end."""
-    last = {line.split()[1]: line.split()[0] for line in lines(trace)}
-    own = [point for pid, point in last.items() if state(int(pid)) not in ("", "Z") and parent(int(pid)) == raylet]
-    return bool({"unit_begun", "unit_batch_taken"} & set(own))
+    return any(parent(pid) == raylet for pid in in_work(trace))
 
 
 def busy(pid: int) -> list[str]:
@@ -152,12 +170,9 @@ def test_a_partitioned_node_comes_back(archive, laptop, short, token, tmp_path, 
     work."""
     out, trace, paused = tmp_path / "out", tmp_path / "trace", tmp_path / "paused"
     stop = {"CORPUS_CRASH_AT": "before_commit", "CORPUS_CRASH_SIGNAL": "SIGSTOP", "CORPUS_CRASH_ONCE": str(paused)}
-    impatient = {"RAY_health_check_period_ms": "1000", "RAY_health_check_timeout_ms": "5000"}
-    # otherwise Ray's driver hears of the task's end only 420 s later, long after the cluster has given the node up
-    driver = {"RAY_grpc_client_keepalive_time_ms": "20000", "RAY_grpc_client_keepalive_timeout_ms": "20000"}
-    with cluster(2, short, token, CORPUS_CRASH_TRACE=str(trace), **impatient) as nodes:
+    with cluster(2, short, token, CORPUS_CRASH_TRACE=str(trace), **IMPATIENT) as nodes:
         nodes.add(**stop)
-        run = start(archive, out, "--address", nodes.address, "--keep-work", env=nodes.env | driver)
+        run = start(archive, out, "--address", nodes.address, "--keep-work", env=nodes.env | DRIVER)
         wait_until(lambda: (paused.exists() and bool(paused.read_text())) or run.poll() is not None)
         assert run.poll() is None, run.communicate()
         worker = int(paused.read_text())
@@ -178,6 +193,100 @@ def test_a_partitioned_node_comes_back(archive, laptop, short, token, tmp_path, 
     }
     assert {name: sha256 for name, sha256 in tree(out).items() if not name.startswith(".work/")} == laptop[0]
     record_result("a partitioned node that comes back after the run", tried=1, measured="nothing changed by it")
+
+
+def tasks(pids: list[int]) -> list[int]:
+    """Those of some processes that are Ray workers with something to do."""
+    return [pid for pid in pids if command_line(pid).startswith("ray::_stream")]
+
+
+def test_a_partition_a_killed_node_and_a_killed_driver(archive, laptop, token, tmp_path, monkeypatch, record_result):
+    """Nodes with a network of their own build into a bucket. The driver is killed, and runs again. The link of a node
+    that works goes down, and comes up when others have done its work. Another node is killed with all its processes."""
+    out, trace = f"s3://{BUCKET}/out", tmp_path / "trace"
+    with network() as net, s3_server(tmp_path / "s3", net.address(1)) as server:
+        environ = {**server.environment(), **IMPATIENT, "CORPUS_CRASH_TRACE": str(trace)}
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        _object_store.cache_clear()  # stores keep the endpoint that they were made with
+        store = open_store(out)
+        with ray_clusters.cluster(token, network=net, **environ) as nodes:
+            nodes.add()
+            cut, killed, fresh = 2, 3, 4
+
+            def command() -> subprocess.Popen[str]:
+                return start(archive, out, "--address", nodes.address, env=nodes.env | DRIVER)
+
+            run = command()
+            wait_until(lambda: any(store.keys(".work/commits/pass")) or run.poll() is not None)
+            assert run.poll() is None, run.communicate()
+            run.kill()
+            run.communicate()
+            wait_until(lambda: not tasks([*net.processes(cut), *net.processes(killed)]))
+
+            run = command()
+            for node, how in ((cut, net.cut), (killed, net.kill)):
+                wait_until(lambda node=node: in_work(trace) & set(net.processes(node)) or run.poll() is not None)
+                assert run.poll() is None, run.communicate()
+                how(node)
+            nodes.add()
+            wait_until(lambda: in_work(trace) & set(net.processes(fresh)) or run.poll() is not None)
+            # the pass ends when others have done the work of both
+            wait_until(lambda: any("pack_begun" in line for line in lines(trace)) or run.poll() is not None)
+            assert run.poll() is None or run.returncode == 0, run.communicate()
+            net.restore(cut)
+            _, said = run.communicate()
+            assert run.returncode == 0, said
+            wait_until(lambda: not tasks(net.processes(cut)))
+        for key in store.keys(""):
+            (tmp_path / "copy" / key).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "copy" / key).write_bytes(store.get(key))
+        checked = subprocess.run([sys.executable, "-m", "jobs.cli", "verify", out], capture_output=True, text=True)
+    made = {name: sha256 for name, sha256 in tree(tmp_path / "copy").items() if not name.startswith(".work/")}
+    assert made == laptop[0]
+    assert checked.returncode == 0, checked.stderr
+    tries = json.loads((tmp_path / "copy" / "timings.json").read_text())["failed_tries"]
+    lost = sum(counts.get("node lost", 0) for counts in tries.values())
+    assert lost >= 2
+    record_result(
+        "nodes with networks of their own, a bucket: a link goes down and comes back, a node and the driver are killed",
+        tried=3,
+        measured=f"{lost} tries lost with their nodes",
+    )
+
+
+def test_a_slurm_job_that_is_stopped(archive, laptop, tmp_path, record_result) -> None:
+    """What Slurm sends before the time is up stops a job in order, and it starts again by itself. It is cancelled, and
+    submitted once more."""
+    out = tmp_path / "out"
+    with slurm() as there:
+        there.env |= {"PYTHONPATH": str(ROOT), "RAY_raylet_start_wait_time_s": "120"}
+        command = [str(ROOT / "deploy" / "slurm.sh"), "build", str(archive), "-o", str(out), "--unit-mb", "0.06"]
+        first, second = tmp_path / "first.log", tmp_path / "second.log"
+        job, run = there.submit("--nodes=2", f"--output={first}", *command)
+        wait_until(lambda: (commits(out) and nodes_of(first) == 2) or run.poll() is not None)
+        there.tell("scancel", "--batch", "--signal=USR1", job)
+        wait_until(lambda: nodes_of(first) > 2 or run.poll() is not None)
+        assert "Stopping after the units in work" in first.read_text()
+        done = len(commits(out))
+        wait_until(lambda: len(commits(out)) > done or run.poll() is not None)
+        assert run.poll() is None, first.read_text()
+        there.tell("scancel", job)
+        assert run.wait() != 0
+        assert not (out / "run.json").exists()
+        _, run = there.submit("--nodes=2", f"--output={second}", *command)
+        assert run.wait() == 0, second.read_text()
+        folders = [Path(name) for name in re.findall(r"/tmp/ray-\w{8}", second.read_text())]
+        assert folders
+        wait_until(lambda: not any(folder.exists() for folder in folders))
+    assert tree(out) == laptop[0]
+    assert not (out / ".work").exists()
+    record_result("a Slurm job that is stopped as at its time limit, and one that is cancelled", tried=2)
+
+
+def nodes_of(log: Path) -> int:
+    """The number of Ray nodes that a job has started."""
+    return log.read_text().count(ray_clusters.STARTED) if log.exists() else 0
 
 
 ATTEMPT = """

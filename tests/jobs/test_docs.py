@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 import pytest
 
-from benchmarks.quoted import DOCUMENTS, quoted
+from benchmarks.quoted import DOCUMENTS, FIGURES, quoted
+from benchmarks.scale import costs
 from corpus.plugins import Plugin, stages_of
 from filters import STAGES, load_recipe, recipe_names
 from jobs.cli import cli
@@ -49,6 +50,10 @@ def test_a_failing_command_leaves_filters_md_as_it_was(tmp_path):
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_figures_are_those_that_were_saved(path):
     assert path.read_text() == quoted(path.read_text()), "run `python -m benchmarks.quoted`"
+
+
+def test_costs_follow_from_saved_figures():
+    assert (FIGURES / "costs.txt").read_text().splitlines() == costs(), "run `python -m benchmarks.scale costs --save`"
 
 
 def test_readme_names_every_recipe_and_verb():

@@ -6,8 +6,10 @@ import http.client
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import click
@@ -17,6 +19,7 @@ import yaml
 from jobs.runner.ray_engine import ray_folder
 from tests.jobs.build.test_build import tree
 from tests.ray_clusters import cluster, environment
+from tests.waiting import wait_until
 from tests.warcs import WORDS, page, write_warc
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -288,3 +291,98 @@ def test_submit_runs_ray_job_submit(tmp_path):
     assert params["entrypoint"] == ("corpus", "build", "a b.warc.gz", "-o", "/mnt/shared/out", "--address", "auto")
     del env["RAY_ADDRESS"]
     assert subprocess.run(command, env=env, capture_output=True).returncode == 1
+
+
+def test_the_image_gets_all_that_a_build_reads():
+    """What setup.py, pyproject.toml and the Dockerfile itself name is among what the Dockerfile copies."""
+    lines = (DEPLOY / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
+    copied: set[str] = set()
+    for line in lines:
+        words = [word for word in line.split() if not word.startswith("--chown=")]
+        if words[:1] == ["COPY"] and not words[1].startswith("--from="):
+            copied |= set(words[1:-1])
+        elif words[:1] == ["RUN"]:
+            assert set(re.findall(r" -r (\S+)", line)) <= copied, line
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (kernels,) = re.findall(r'cmake_source_dir="(.+?)"', (ROOT / "setup.py").read_text())
+    packages = {name.rstrip("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]}
+    licences = {path.name for pattern in ("LICEN[CS]E*", "NOTICE*") for path in ROOT.glob(pattern)}
+    needed = {"pyproject.toml", "setup.py", project["project"]["readme"], kernels} | packages | licences
+    assert needed <= copied
+    assert all((ROOT / name).exists() for name in copied)
+
+
+STAND_INS = {
+    "scontrol": 'case $1 in requeue) SAY;; *) echo "   NodeAddr=127.0.0.1 NodeHostName=a";; esac',
+    "scancel": '[[ $2 == 7.0 ]] && kill $(< "$SAID.srun")',
+    "srun": 'SAY\necho $$ > "$SAID.srun"\nwhile [[ $1 == -* ]]; do shift; done\nexec "$@"',
+    "ray": 'SAY\necho "Ray runtime started."\nexec sleep infinity',
+    "corpus": """[[ $CODE ]] || trap 'kill $!; exit 143' TERM
+SAY
+until (($(grep -c " ray " "$SAID") == 2)); do sleep 0.01; done
+[[ ! $CODE ]] || exit $CODE
+sleep infinity & wait""",
+}
+"""What stands in for these programs. SAY writes a line with the token and the arguments."""
+
+
+@pytest.fixture
+def slurm_job(tmp_path):
+    """A function that starts deploy/slurm.sh as the first of three nodes, and one for what the stand-ins have said."""
+    says = 'echo "$RAY_AUTH_MODE $RAY_AUTH_TOKEN ${0##*/} ${*@Q}" >> "$SAID"'
+    for name, body in STAND_INS.items():
+        (tmp_path / name).write_text("#!/bin/bash\n" + body.replace("SAY", says) + "\n")
+        (tmp_path / name).chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "SAID": str(tmp_path / "said"), "CODE": ""}
+    env |= {"SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "3", "SLURMD_NODENAME": "a", "SLURM_CPUS_ON_NODE": "4"}
+    env["SLURM_JOB_CPUS_PER_NODE"] = "4(x2),2"
+
+    def start(**more):
+        command = [DEPLOY / "slurm.sh", "build", "a b.warc.gz", "-o", "/shared/out"]
+        return subprocess.Popen(command, env=env | more, stdout=subprocess.DEVNULL)
+
+    def lines():
+        return [shlex.split(line) for line in Path(env["SAID"]).read_text().splitlines()]
+
+    return start, lines
+
+
+def test_slurm_script_starts_a_cluster_and_ends_with_the_code_of_the_command(slurm_job):
+    start, lines = slurm_job
+    assert start(CODE="3").wait() == 3
+    modes, tokens, programs, arguments = zip(*((*line[:3], line[3:]) for line in lines()), strict=True)
+    assert set(modes) == {"token"}
+    (token,) = set(tokens)
+    assert len(token) == 64
+    assert not any(token in word for words in arguments for word in words)
+    assert sorted(programs) == ["corpus", "ray", "ray", "srun"]
+    said = dict(zip(programs, arguments, strict=True))
+    head, worker = [words for program, words in zip(programs, arguments, strict=True) if program == "ray"]
+    if "--head" not in head:
+        head, worker = worker, head
+    address = f"127.0.0.1:{20000 + 7}"
+    params = [parses(words[0], shlex.join(words[1:])) for words in (head, worker)]
+    assert [(one["head"], one["num_cpus"], one["include_dashboard"]) for one in params] == [
+        (True, 3, False),
+        (False, 4, None),
+    ]
+    assert (params[0]["port"], params[1]["address"]) == (20007, address)
+    assert all(one["block"] and one["node_ip_address"] == "127.0.0.1" for one in params)
+    assert params[0]["temp_dir"] != params[1]["temp_dir"]
+    assert not any(Path(one["temp_dir"]).exists() for one in params)
+    assert "--exclude=a" in said["srun"] and "--nodes=2" in said["srun"]
+    assert said["corpus"] == ["build", "a b.warc.gz", "-o", "/shared/out", "--workers", "10", "--address", address]
+
+
+@pytest.mark.parametrize(("number", "again"), [(signal.SIGUSR1, True), (signal.SIGINT, False)])
+def test_slurm_script_stops_the_command_and_asks_for_more_time(slurm_job, number, again):
+    """Slurm sends SIGUSR1 before the time of the job is up. SIGINT is for people who stop a run."""
+    start, lines = slurm_job
+    job = start()
+    caught = f"/proc/{job.pid}/status"
+    bit = 1 << (number - 1)
+    wait_until(lambda: int(re.search(r"SigCgt:\s+(\w+)", Path(caught).read_text())[1], 16) & bit)
+    wait_until(lambda: sorted(line[2] for line in lines()) == ["corpus", "ray", "ray", "srun"])
+    job.send_signal(number)
+    assert job.wait() == 143
+    assert [line[3:] for line in lines() if line[2] == "scontrol"] == [["requeue", "7"]] * again
