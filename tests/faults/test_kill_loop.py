@@ -56,10 +56,14 @@ def write_crawl(base: Path) -> Path:
     return base
 
 
+ELSEWHERE = {"apart_begun", "trial_begun", "trial_trained"}
+"""The points of an ablation, at which tests/jobs/ablate kills."""
+
+
 def named_points() -> set[str]:
-    """The points that the sources name."""
+    """The points that the sources name, without those of an ablation."""
     files = [path for room in ("corpus", "jobs") for path in (ROOT / room).rglob("*.py") if path.name != "crash.py"]
-    return {name for path in files for name in re.findall(r'\breached\("(\w+)"\)', path.read_text())}
+    return {name for path in files for name in re.findall(r'\breached\("(\w+)"\)', path.read_text())} - ELSEWHERE
 
 
 MIXTURE = """

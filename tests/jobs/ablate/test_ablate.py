@@ -93,8 +93,15 @@ def test_any_number_of_workers_gives_the_same_bytes(folders, whole, tmp_path):
     assert contents(tmp_path / "out") == contents(whole)
 
 
-@pytest.mark.parametrize(("at", "times"), [("trial_begun", 14), ("trial_trained", 1)])
-def test_a_killed_ablation_goes_on_and_gives_the_same_bytes(folders, whole, tmp_path, monkeypatch, at, times):
+@pytest.mark.parametrize(
+    ("module", "at", "times"),
+    [
+        ("jobs.ablate.training", "trial_begun", 14),
+        ("jobs.ablate.training", "trial_trained", 1),
+        pytest.param("corpus.tokens.apart", "apart_begun", 1, marks=pytest.mark.slow),
+    ],
+)
+def test_a_killed_ablation_goes_on_and_gives_the_same_bytes(folders, whole, tmp_path, monkeypatch, module, at, times):
     job = job_of(tmp_path / "out", folders / "plain", folders / "alike", **FEW)
     left = [times]
 
@@ -104,7 +111,7 @@ def test_a_killed_ablation_goes_on_and_gives_the_same_bytes(folders, whole, tmp_
             raise SystemExit(9)
 
     with monkeypatch.context() as patched:
-        patched.setattr("jobs.ablate.training.reached", reached)
+        patched.setattr(f"{module}.reached", reached)
         with pytest.raises(SystemExit):
             run(job)
     assert not (tmp_path / "out" / "results.json").exists()
