@@ -82,7 +82,7 @@ code=0
 wait "$driver" || code=$?
 trap '' USR1 INT
 kill "$node" 2>/dev/null || true
-[[ ! $step ]] || scancel --signal=TERM "$SLURM_JOB_ID.0" || true
+[[ ! $step ]] || scancel --ctld --signal=TERM "$SLURM_JOB_ID.0" || true
 end=$((SECONDS + 30)) # what is left then, Slurm kills
 while ((SECONDS < end)) && kill -0 "$node" $step 2>/dev/null; do
   sleep 0.5

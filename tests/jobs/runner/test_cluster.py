@@ -314,7 +314,7 @@ def test_the_image_gets_all_that_a_build_reads():
 
 STAND_INS = {
     "scontrol": 'case $1 in requeue) SAY;; *) echo "   NodeAddr=127.0.0.1 NodeHostName=a";; esac',
-    "scancel": '[[ $2 == 7.0 ]] && kill $(< "$SAID.srun")',
+    "scancel": '[[ $3 == 7.0 ]] && kill $(< "$SAID.srun")',
     "srun": 'SAY\necho $$ > "$SAID.srun"\nwhile [[ $1 == -* ]]; do shift; done\nexec "$@"',
     "ray": 'SAY\necho "Ray runtime started."\nexec sleep infinity',
     "corpus": """[[ $CODE ]] || trap 'kill $!; exit 143' TERM
