@@ -23,9 +23,10 @@ address() {
     awk 'NR == 1 {print $1}'
 }
 
-# `ray start` with these options, in a private folder on this node, until SIGTERM. Ray gives up if one of its processes
-# needs 15 s to start, as on a busy machine, so it is started up to three times. Results are small, so the object store
-# is, too. Nobody reads what the log monitor sends. Other jobs may be on this node, so workers take any free port.
+# `ray start` with these options, in a private folder on this node, until SIGTERM. Ray opens its own folder to everyone,
+# so that is one level below. Ray gives up if one of its processes needs 15 s to start, as on a busy machine, so it is
+# started up to three times. Results are small, so the object store is, too. Nobody reads what the log monitor sends.
+# Other jobs may be on this node, so workers take any free port.
 ray_node() {
   local folder stopped=
   trap 'stopped=yes; kill $!' TERM
@@ -33,7 +34,7 @@ ray_node() {
   ulimit -n "$(ulimit -Hn)"
   for _ in 1 2 3; do
     [[ ! $stopped ]] || break
-    ray start "$@" --block --node-ip-address="$(address)" --temp-dir="$folder" --object-store-memory=100000000 \
+    ray start "$@" --block --node-ip-address="$(address)" --temp-dir="$folder/r" --object-store-memory=100000000 \
       --min-worker-port=0 --max-worker-port=0 --include-log-monitor=false &
     until wait; do :; done
   done
@@ -82,7 +83,7 @@ code=0
 wait "$driver" || code=$?
 trap '' USR1 INT
 kill "$node" 2>/dev/null || true
-[[ ! $step ]] || scancel --signal=TERM "$SLURM_JOB_ID.0" || true
+[[ ! $step ]] || scancel --ctld --signal=TERM "$SLURM_JOB_ID.0" || true
 end=$((SECONDS + 30)) # what is left then, Slurm kills
 while ((SECONDS < end)) && kill -0 "$node" $step 2>/dev/null; do
   sleep 0.5

@@ -91,7 +91,8 @@ class Slurm:
         batch = ["sbatch", "--parsable", "--wait", *command]
         waits = subprocess.Popen(batch, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert waits.stdout is not None
-        return waits.stdout.readline().strip(), waits
+        with waits.stdout as told:
+            return told.readline().strip(), waits
 
     def close(self) -> None:
         if self._daemons:

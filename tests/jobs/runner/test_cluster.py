@@ -314,12 +314,15 @@ def test_the_image_gets_all_that_a_build_reads():
 
 STAND_INS = {
     "scontrol": 'case $1 in requeue) SAY;; *) echo "   NodeAddr=127.0.0.1 NodeHostName=a";; esac',
-    "scancel": '[[ $2 == 7.0 ]] && kill $(< "$SAID.srun")',
+    "scancel": '[[ $3 == 7.0 ]] && kill $(< "$SAID.srun")',
     "srun": 'SAY\necho $$ > "$SAID.srun"\nwhile [[ $1 == -* ]]; do shift; done\nexec "$@"',
-    "ray": 'SAY\necho "Ray runtime started."\nexec sleep infinity',
+    "ray": """SAY
+stat -c %a "$(dirname "$(grep -o "/tmp/ray-[^ ]*" <<< "$*")")" >> "$SAID.modes"
+echo "Ray runtime started."
+exec sleep infinity""",
     "corpus": """[[ $CODE ]] || trap 'kill $!; exit 143' TERM
 SAY
-until (($(grep -c " ray " "$SAID") == 2)); do sleep 0.01; done
+until (($(wc -l < "$SAID.modes") == 2)); do sleep 0.01; done
 [[ ! $CODE ]] || exit $CODE
 sleep infinity & wait""",
 }
@@ -342,12 +345,13 @@ def slurm_job(tmp_path):
         return subprocess.Popen(command, env=env | more, stdout=subprocess.DEVNULL)
 
     def lines():
-        return [shlex.split(line) for line in Path(env["SAID"]).read_text().splitlines()]
+        said = Path(env["SAID"])
+        return [shlex.split(line) for line in said.read_text().splitlines()] if said.exists() else []
 
     return start, lines
 
 
-def test_slurm_script_starts_a_cluster_and_ends_with_the_code_of_the_command(slurm_job):
+def test_slurm_script_starts_a_cluster_and_ends_with_the_code_of_the_command(slurm_job, tmp_path):
     start, lines = slurm_job
     assert start(CODE="3").wait() == 3
     modes, tokens, programs, arguments = zip(*((*line[:3], line[3:]) for line in lines()), strict=True)
@@ -369,7 +373,8 @@ def test_slurm_script_starts_a_cluster_and_ends_with_the_code_of_the_command(slu
     assert (params[0]["port"], params[1]["address"]) == (20007, address)
     assert all(one["block"] and one["node_ip_address"] == "127.0.0.1" for one in params)
     assert params[0]["temp_dir"] != params[1]["temp_dir"]
-    assert not any(Path(one["temp_dir"]).exists() for one in params)
+    assert not any(Path(one["temp_dir"]).parent.exists() for one in params)
+    assert (tmp_path / "said.modes").read_text().split() == ["700", "700"]  # Ray opens its own folder to everyone
     assert "--exclude=a" in said["srun"] and "--nodes=2" in said["srun"]
     assert said["corpus"] == ["build", "a b.warc.gz", "-o", "/shared/out", "--workers", "10", "--address", address]
 
