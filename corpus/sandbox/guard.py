@@ -210,7 +210,7 @@ class _Worker:
             fds = (job_read, batch_write, board.fileno())
             # Start by exec, never by fork: a forked copy of a threaded Ray worker can hold locks for ever.
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "corpus.sandbox.page_worker", *map(str, fds), factory],
+                [sys.executable, "-P", "-m", "corpus.sandbox.page_worker", *map(str, fds), factory, str(os.getpid())],
                 pass_fds=fds,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""The process that touches pages: `python -m corpus.sandbox.page_worker IN OUT BOARD FACTORY`.
+"""The process that touches pages: `python -m corpus.sandbox.page_worker IN OUT BOARD FACTORY PARENT`.
 
 The process reads jobs from the file descriptor IN and writes batches to OUT. A page may send the process into an
 endless loop, crash it, or use up its memory. The supervisor survives, and the board shows which record was the cause.
@@ -37,7 +37,7 @@ _PR_SET_PDEATHSIG = 1
 def main(argv: list[str]) -> None:
     """Serve jobs until IN ends. IN also ends when the supervisor dies."""
     fd_in, fd_out, fd_board = map(int, argv[:3])
-    die_with_parent()
+    die_with_parent(int(argv[4]))
     leave_no_core()
     leave_out_pandas()
     board = Board(fd_board)
@@ -137,9 +137,11 @@ def _limit_memory(limit: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
-def die_with_parent() -> None:
-    """Ask Linux to kill this process when the thread that started it dies, even inside a C loop."""
-    parent = os.getppid()
+def die_with_parent(parent: int) -> None:
+    """Ask Linux to kill this process when the thread that started it dies, even inside a C loop.
+
+    `parent` is the process that started this one. It may have died while this one was loading its modules.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:

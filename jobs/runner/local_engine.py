@@ -119,7 +119,7 @@ class _Worker:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "jobs.runner.local_worker"],
+            [sys.executable, "-P", "-m", "jobs.runner.local_worker", str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C must reach only the driver, which lets running tasks finish

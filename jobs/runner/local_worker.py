@@ -1,4 +1,4 @@
-"""A process of the local engine: `python -m jobs.runner.local_worker`.
+"""A process of the local engine: `python -m jobs.runner.local_worker PARENT`.
 
 The process reads tasks from stdin and writes their answers to stdout, each as one line of JSON.
 """
@@ -17,7 +17,7 @@ from jobs.runner.retries import Function, answer_of
 
 def main() -> None:
     """Run tasks until stdin ends. It also ends when the driver dies."""
-    die_with_parent()
+    die_with_parent(int(sys.argv[1]))
     leave_no_core()
     leave_out_pandas()
     with os.fdopen(os.dup(1), "wb") as answers:

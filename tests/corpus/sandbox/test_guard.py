@@ -4,6 +4,7 @@ import errno
 import gc
 import os
 import signal
+import subprocess
 import sys
 import time
 from contextlib import closing
@@ -12,7 +13,8 @@ import pytest
 
 from corpus.revise.portion_replay import PageReader
 from corpus.sandbox.footprint import read_footprint
-from corpus.sandbox.guard import Guard, GuardSettings, Overdue, WorkerError
+from corpus.sandbox.guard import Guard, GuardSettings, Overdue, WorkerError, _memory_file
+from corpus.sandbox.protocol import JOB, write_frame
 from corpus.sandbox.unit import Unit, UnitOptions
 from corpus.tables.ledger import add_counts, no_counts
 from corpus.warc.reader import read_warc
@@ -238,3 +240,23 @@ def test_an_input_that_vanished_is_an_error(guard, tmp_path):
     path.unlink()
     with pytest.raises(WorkerError, match="FileNotFoundError"):
         guard.run(unit, lambda batch: None)
+
+
+def test_a_worker_whose_supervisor_died_while_it_started_does_no_work():
+    """The worker has a job already, and nobody would end it. So it must find out by itself."""
+    job_read, job_write = os.pipe()
+    batch_read, batch_write = os.pipe()
+    write_frame(job_write, JOB, b"{}")
+    supervisor = (
+        "import os, subprocess, sys; fds = sys.argv[1:]; "
+        "command = [sys.executable, '-m', 'corpus.sandbox.page_worker']; "
+        "subprocess.Popen([*command, *fds, 'tests.stubs:none', str(os.getpid())], pass_fds=[*map(int, fds)], "
+        "start_new_session=True); os.kill(os.getpid(), 9)"
+    )
+    with _memory_file() as board:
+        fds = (job_read, batch_write, board.fileno())
+        subprocess.run([sys.executable, "-c", supervisor, *map(str, fds)], pass_fds=fds, stderr=subprocess.DEVNULL)
+        os.close(batch_write)
+        assert os.read(batch_read, 1) == b""  # no answer, and nobody is left who could write one
+    for fd in (job_read, job_write, batch_read):
+        os.close(fd)
