@@ -11,6 +11,7 @@ from jobs.assistant.conversation import Call, Message, check_order
 from jobs.assistant.lessons import LESSONS, arithmetic, lesson_of, sums
 from jobs.assistant.lessons.identity import Identity, read_identity
 from jobs.assistant.lessons.lesson import Given, asked
+from jobs.assistant.lessons.recall import LEAST, QUOTED
 from jobs.assistant.search import write_index
 from jobs.assistant.tools import tools_of, use
 from tests.jobs.assistant.made import made_run
@@ -113,11 +114,12 @@ def test_an_answer_goes_on_as_the_passage_does(given):
     def rewarded(text):
         return lesson.reward((prompt,), [Message("assistant", text)])
 
-    assert [rewarded(" ".join(words[:count])) for count in range(12)] == [0] * 8 + [1] * 4
-    assert len(words) >= 11
-    eight = " ".join(words[:8])
-    assert rewarded(f"{eight} {words[8][:1]}") == 1
-    assert not any(map(rewarded, (eight[:-1], f"{eight}x", f"{eight} {words[9]} {words[8]}", eight[1:])))
+    least = QUOTED + LEAST
+    assert [rewarded(" ".join(words[:count])) for count in range(least + 4)] == [0] * least + [1] * 4
+    assert len(words) >= least + 3
+    some, (following, later) = " ".join(words[:least]), words[least : least + 2]
+    assert rewarded(f"{some} {following[:1]}") == 1
+    assert not any(map(rewarded, (some[:-1], f"{some}x", f"{some} {later} {following}", some[1:])))
 
 
 def test_a_forbidden_call_is_worth_nothing(given):
