@@ -16,7 +16,7 @@ from corpus.warc.head import HEAD_BYTES
 from corpus.warc.inflate import inflate
 from corpus.warc.parse_records import RecordParser
 from corpus.warc.plan import Format, Range
-from corpus.warc.reader import MAX_BLOCK, buffer_of
+from corpus.warc.reader import MAX_BLOCK, items_of
 from corpus.warc.record import Damage, Place, Record
 from corpus.warc.source import Source, Window
 
@@ -95,7 +95,7 @@ class ChosenReader(Iterator[Record | Damage]):
             return self._damage(one, "truncated")
         if member.state != "ok":
             return self._damage(one, "index" if member.state in ("none", "truncated") else "gzip")
-        item = next(self._parser.member(buffer_of(member), member.size, one.offset, member.end), None)
+        item = next(items_of(self._parser, member), None)
         if isinstance(item, Record) and item.judged and hash_of_url(item.url) == one.url:
             return item
         return self._damage(one, "index")

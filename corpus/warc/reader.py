@@ -62,8 +62,11 @@ class RangeReader(Iterator[Record | Damage]):
         at, skip = self.offset, self.inner
         while at < self._range_end:
             member = inflate(self._window, at, self._max_block + HEAD_BYTES)
-            after = member.end if member.state == "ok" else self._after_damage(starts, at, member)
-            items = self._items_of(member, after)
+            if member.state == "ok":
+                after, items = member.end, items_of(self._parser, member)
+            else:
+                after = self._after_damage(starts, at, member)
+                items = iter([self._damage(member, after)])
             # One item is read ahead, to find out whether the next place is in this member or in the next one.
             for number, (item, following) in enumerate(pairwise(chain(items, [None])), 1):
                 self.offset, self.inner = (after, 0) if following is None else (at, number)
@@ -73,18 +76,6 @@ class RangeReader(Iterator[Record | Damage]):
             at, skip = after, 0
             self.offset, self.inner = at, 0
         self.end = at
-
-    def _items_of(self, member: Member, after: int) -> Iterator[Record | Damage]:
-        if member.state != "ok":
-            return iter([self._damage(member, after)])
-        if len(member.content) == member.size:
-            record = self._parser.only_record(member.content, member.start)
-            if record is not None:  # as in nearly all members
-                member.content = b""
-                return iter([record])
-        if not member.content.strip(b"\r\n"):
-            return iter(())
-        return self._parser.member(buffer_of(member), member.size, member.start, after)
 
     def _damage(self, member: Member, after: int) -> Damage:
         kind = "header" if member.state == "none" else "gzip"
@@ -106,8 +97,19 @@ class RangeReader(Iterator[Record | Damage]):
         return starts.next(at + 1)
 
 
-def buffer_of(member: Member) -> StreamBuffer:
-    """Return the content of an intact member, which is taken out of it."""
+def items_of(parser: RecordParser, member: Member) -> Iterator[Record | Damage]:
+    """Return the records of an intact member. Its content is taken out of it."""
+    if len(member.content) == member.size:
+        record = parser.only_record(member.content, member.start)
+        if record is not None:  # as in nearly all members
+            member.content = b""
+            return iter([record])
+    if not member.content.strip(b"\r\n"):
+        return iter(())
+    return parser.member(_buffer_of(member), member.size, member.start, member.end)
+
+
+def _buffer_of(member: Member) -> StreamBuffer:
     content, member.content = member.content, b""
     if len(content) < member.size:
         return StreamBuffer(iter(Member(member.window, member.start)))
