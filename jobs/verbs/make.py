@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -139,16 +139,21 @@ def build_command(
 
 
 def _codes(given: tuple[str, ...]) -> list[str]:
-    return [code.strip() for codes in given for code in codes.split(",") if code.strip()]
+    return [code for one in given for code in _some(one, one.split(","), "languages")]
 
 
 def _domains(given: tuple[str, ...]) -> list[str]:
     """Return domains from lists with commas, and from files."""
-    found = []
-    for one in given:
-        names = read_list(Path(one)) if Path(one).is_file() else one.split(",")
-        found += [name.strip() for name in names if name.strip()]
-    return found
+    files = (read_list(Path(one)) if Path(one).is_file() else one.split(",") for one in given)
+    return [name for one, names in zip(given, files, strict=True) for name in _some(one, names, "domains")]
+
+
+def _some(given: str, found: Iterable[str], option: str) -> list[str]:
+    """Return the names without blanks. Raises ConfigError if there are none, since no condition would choose all."""
+    names = [name.strip() for name in found if name.strip()]
+    if not names:
+        raise ConfigError(f"--{option} {given!r} names none.", f"Name some, or leave out --{option}.")
+    return names
 
 
 def end_build(

@@ -5,6 +5,8 @@ import json
 import random
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import pyarrow as pa
@@ -524,3 +526,14 @@ def test_on_the_command_line(made, tmp_path, capsys):
     assert not out.exists()
     assert run_command("build", base / listed[0].archive, "--languages", "deu", "-o", out) == 2
     assert "is no crawl" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("--languages", ","), ("--domains", " , "), ("--domains", "FILE")])
+def test_an_option_that_names_nothing_does_not_choose_everything(words, tmp_path):
+    empty = tmp_path / "domains.txt"
+    empty.write_text("# none yet\n\n")
+    given = ("build", CRAWL, "-o", tmp_path / "out", words[0], words[1].replace("FILE", str(empty)))
+    done = subprocess.run([sys.executable, "-m", "jobs.cli", *map(str, given)], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "names none" in done.stderr
+    assert not (tmp_path / "out").exists()
