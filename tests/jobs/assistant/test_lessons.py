@@ -107,16 +107,19 @@ def test_a_passage_is_on_one_side(given):
 def test_an_answer_goes_on_as_the_passage_does(given):
     """Three words are enough, and more are no fault, even if the last is cut."""
     lesson = lesson_of("recall", given)
-    prompt, *_, answer = next(lesson.conversations(0))
-    passage, _, _ = tools_of(given.index)["search"](prompt.content.split("\n")[1]).partition("\nSource: ")
-    words = passage[passage.index(answer.content) :].split()
+    search, least = tools_of(given.index)["search"], QUOTED + LEAST
+
+    def going_on(prompt, answer):
+        passage, _, _ = search(prompt.content.split("\n")[1]).partition("\nSource: ")
+        return passage[passage.index(answer.content) :].split()
+
+    said = ((prompt, going_on(prompt, answer)) for prompt, *_, answer in lesson.conversations(0))
+    prompt, words = next(one for one in said if len(one[1]) >= least + 3)
 
     def rewarded(text):
         return lesson.reward((prompt,), [Message("assistant", text)])
 
-    least = QUOTED + LEAST
     assert [rewarded(" ".join(words[:count])) for count in range(least + 4)] == [0] * least + [1] * 4
-    assert len(words) >= least + 3
     some, (following, later) = " ".join(words[:least]), words[least : least + 2]
     assert rewarded(f"{some} {following[:1]}") == 1
     assert not any(map(rewarded, (some[:-1], f"{some}x", f"{some} {later} {following}", some[1:])))
