@@ -176,7 +176,7 @@ def after(folder: Path, job: Job, peak: Callable[[], int]) -> None:
     names = ("read_pass", "compare_documents", "compare_lines", "pack", "make_index", "run_info", "finish")
     for name in names:
         setattr(driver, name, timed(name, getattr(driver, name)))
-    setattr(driver, "run_units", lambda run, size: (commits, []))  # noqa: B010
+    setattr(driver, "run_units", lambda *_: (commits, []))  # noqa: B010
     done = driver.build(job, lambda: engine, Progress(quiet=True))
     assert done.info is not None and done.exit_code == 0, done
     print(json.dumps({"units": len(commits), "steps": steps, "tasks": tasks.tasks}), flush=True)
