@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from benchmarks.machine import machine_line
+from benchmarks.machine import CRAWL_ARCHIVES, CRAWL_PAGES, machine_line
 from benchmarks.quoted import FIGURES
 from corpus.storage.store import LocalStore
 from corpus.storage.task_commits import put_value
@@ -43,8 +43,8 @@ from jobs.runner.progress import Progress
 from jobs.sample.crawl import write_sample
 
 CRAWL = "CC-MAIN-2026-43"
-FILES, ROWS = 300, 2_400_000_000
-"""The index of a crawl."""
+FILES = 300
+"""The files of a crawl's index."""
 
 GROUP_ROWS = 250_000
 ROWS_OF_HOST = 40
@@ -108,7 +108,7 @@ def one_file(rows: int) -> list[str]:
         hosts = pc.binary_join_element_wise(hosts, "example", ".")
         paths = pa.array([value.hex() for value in np.frombuffer(rng.bytes(20 * rows), "S20")])
         urls = pc.binary_join_element_wise("https://", pc.binary_join_element_wise(hosts, paths, "/"), "")
-        archives = rng.integers(0, 90_000, rows)
+        archives = rng.integers(0, CRAWL_ARCHIVES, rows)
         made = table(urls, hosts, archives, rng.integers(0, 1 << 30, rows), rng.integers(2_000, 60_000, rows))
         path = write_index(base, made, 1)[0]
         size = (base / path).stat().st_size
@@ -116,7 +116,7 @@ def one_file(rows: int) -> list[str]:
         said = [f"A file of the index: {rows:,} rows, {size / 1e6:,.0f} MB, {-(-rows // GROUP_ROWS)} row groups", HEAD]
         for choice in CHOICES:
             found = run_one("--task", choice, folder=base, path=path)
-            whole = found["cpu"] * ROWS / rows / 3600
+            whole = found["cpu"] * CRAWL_PAGES / rows / 3600
             said.append(
                 f"  {choice:25s} {found['captures']:9,d} {found['groups']:6d} {found['requests']:8d} "
                 f"{found['read'] / 1e6:8.1f} {found['cpu']:7.1f} {found['peak'] >> 20:8d} {whole:12.2f}"
@@ -146,7 +146,11 @@ def task(choice: str, base: Path, path: str) -> None:
     """Run the task in this process, and print what it took."""
     store = LocalStore(base / "store" / choice.replace(" ", "-"))
     store.prepare()
-    asked = {"choice": asdict(CHOICES[choice]), "archives": [path_of(number) for number in range(90_000)], "size": 90}
+    asked = {
+        "choice": asdict(CHOICES[choice]),
+        "archives": [path_of(number) for number in range(CRAWL_ARCHIVES)],
+        "size": 90,
+    }
     payload = {
         "store": store.location,
         "asked": put_value(store, asked),

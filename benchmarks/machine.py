@@ -1,4 +1,4 @@
-"""The machine that a benchmark runs on, and the folder of real data."""
+"""The machine that a benchmark runs on, the folder of real data, and the size of a crawl."""
 
 import ctypes
 import os
@@ -7,6 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from corpus.cpus import usable_cpus
+
+CRAWL_ARCHIVES, CRAWL_PAGES = 90_000, 2_400_000_000
+"""One Common Crawl."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 

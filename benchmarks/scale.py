@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import jobs.build.build as driver
-from benchmarks.machine import machine_line
+from benchmarks.machine import CRAWL_ARCHIVES, CRAWL_PAGES, machine_line
 from benchmarks.quoted import FIGURES
 from benchmarks.scale_after import KEPT, ROWS, after, made_commits, recipe
 from benchmarks.simulated import Simulated
@@ -229,8 +229,7 @@ class Repeated:
 WHOLE = 1_000_000
 """The most units that are all done."""
 
-ARCHIVES, PAGES, ARCHIVE_BYTES = 90_000, 2_400_000_000, 1 << 30
-"""A crawl."""
+ARCHIVE_BYTES = 1 << 30
 
 
 def crawl(ms_per_unit: float) -> list[str]:
@@ -243,7 +242,7 @@ def crawl(ms_per_unit: float) -> list[str]:
     units = len(plan(divided, UNIT_BYTES).ranges)
     fetched = -(-UNIT_BYTES // FETCH_BYTES) + 1  # the first ones are smaller
     stored = 4 + 1 + 1 + 1  # four parts, the commit, and a look for one before and after
-    requests = looked.requests + divided.requests + units * (fetched + stored) + 4 * MOST / ARCHIVES
+    requests = looked.requests + divided.requests + units * (fetched + stored) + 4 * MOST / CRAWL_ARCHIVES
     extra = (looked.bytes + divided.bytes + units * BLOCK_BYTES) / ARCHIVE_BYTES
     speeds = (FIGURES / "vs_datatrove.txt").read_text().splitlines()
     hours = {}
@@ -251,24 +250,25 @@ def crawl(ms_per_unit: float) -> list[str]:
         row = next(line for line in speeds if re.match(rf"  {who} .*\(", line))
         to_pii, whole = (float(found) for found in re.findall(r"([\d.]+) \(", row)[2:4])
         start_s = 1360 / whole - 1360 / to_pii
-        starts = ARCHIVES if who == "datatrove" else 1000
-        hours[who] = (PAGES / to_pii / 3600, starts * start_s / 3600, start_s)
-    driver = ms_per_unit * units * ARCHIVES / 3.6e6
+        starts = CRAWL_ARCHIVES if who == "datatrove" else 1000
+        hours[who] = (CRAWL_PAGES / to_pii / 3600, starts * start_s / 3600, start_s)
+    driver = ms_per_unit * units * CRAWL_ARCHIVES / 3.6e6
     ours, theirs = hours["ours"], hours["datatrove"]
     return [
         "",
-        f"A crawl of {ARCHIVES:,} archives of 1 GiB and {PAGES:,} pages like those of mixed-00000.warc.gz, pass alone:",
+        f"A crawl of {CRAWL_ARCHIVES:,} archives of 1 GiB and {CRAWL_PAGES:,} pages "
+        "like those of mixed-00000.warc.gz, pass alone:",
         f"  an archive: {units} units, {looked.requests} requests to look it up, {divided.requests} to divide it, "
         f"{requests:.0f} in all; {100 * extra:.1f}% of its bytes are read twice",
-        f"  all: {units * ARCHIVES:,} units, {requests * ARCHIVES / 1e6:.0f} million requests, "
-        f"{ARCHIVES * ARCHIVE_BYTES * (1 + extra) / 1e12:.0f} TB read",
+        f"  all: {units * CRAWL_ARCHIVES:,} units, {requests * CRAWL_ARCHIVES / 1e6:.0f} million requests, "
+        f"{CRAWL_ARCHIVES * ARCHIVE_BYTES * (1 + extra) / 1e12:.0f} TB read",
         f"  driver: {driver:.2f} hours of one core",
         f"  ours, 1,000 workers: {ours[0]:,.0f} core-hours and {ours[1]:,.1f} for the start of workers "
         f"({ours[2]:.1f} s each), {sum(ours[:2]) / 1000:.1f} hours by the clock",
         f"  datatrove, a rank for each archive, 1,000 at a time: {theirs[0]:,.0f} core-hours and {theirs[1]:,.1f} for "
         f"the start of ranks ({theirs[2]:.1f} s each), {sum(theirs[:2]) / 1000:.1f} hours by the clock",
-        f"  work that a kill costs at most: ours {ours[0] / units / ARCHIVES * 3600:.0f} s of a core, "
-        f"datatrove {theirs[0] / ARCHIVES * 3600:.0f} s",
+        f"  work that a kill costs at most: ours {ours[0] / units / CRAWL_ARCHIVES * 3600:.0f} s of a core, "
+        f"datatrove {theirs[0] / CRAWL_ARCHIVES * 3600:.0f} s",
     ]
 
 
@@ -316,13 +316,13 @@ def costs() -> list[str]:
     prices = [price / cpus for _, cpus, *both in MACHINES for price in both]
     said = ["A vCPU for an hour, list prices as read on 2026-11-29 in stored copies:"]
     said += [f"  {name:33} ${price:.4f}" for name, price in zip(columns, prices, strict=True)]
-    said += ["", f"A crawl of {PAGES:,} pages like those of mixed-00000.warc.gz, dollars for CPUs alone:"]
+    said += ["", f"A crawl of {CRAWL_PAGES:,} pages like those of mixed-00000.warc.gz, dollars for CPUs alone:"]
     said += [f"  {'':24}{'':12}" + "".join(f"{name.split()[-1]:>20}" for name, *_ in MACHINES)]
     said += [f"  {'':24}{'core-hours':>12}" + f"{'on demand':>12}{'spot':>8}" * len(MACHINES)]
     for name, line in WORK:
         found = re.search(rf"^  {re.escape(line)} +[\d,]+ core-hours +([\d.]+) ms a page$", saved, re.MULTILINE)
         assert found, line
-        hours = float(found[1]) * PAGES / 3.6e6
+        hours = float(found[1]) * CRAWL_PAGES / 3.6e6
         dollars = "".join(f"{hours * price:{12 - 4 * (n % 2)},.0f}" for n, price in enumerate(prices))
         said.append(f"  {name:24}{hours:12,.0f}{dollars}")
     return said

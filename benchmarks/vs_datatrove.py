@@ -30,7 +30,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.machine import adopt_orphans, cpu_of_the_rest, machine_line, shared_data
+from benchmarks.machine import CRAWL_ARCHIVES, CRAWL_PAGES, adopt_orphans, cpu_of_the_rest, machine_line, shared_data
 from corpus.errors import CorpusError
 from corpus.warc.reader import read_warc
 from corpus.warc.record import Record
@@ -228,8 +228,6 @@ class Report:
         self.lines.append(line)
         print(line, flush=True)
 
-
-CRAWL_ARCHIVES, CRAWL_PAGES = 90_000, 3_000_000_000
 
 SPANS = {
     "to last filter": ("judge",),
