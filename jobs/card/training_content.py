@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from corpus.outcome import DROPPED, REMOVED
+from corpus.runs.choice_line import choice_line
 from corpus.tables.ledger import total
 from jobs.card.facts import CorpusFacts, Domain
 from jobs.card.questions import QUESTIONS, SECTIONS, Answers
@@ -106,7 +107,7 @@ def _public_datasets(info: Mapping[str, Any], locations: Mapping[str, str]) -> s
         named = f" of the crawls {', '.join(crawls)}" if crawls else ""
         said += f" By their names, {number:,} are archives of Common Crawl{named} (https://commoncrawl.org), "
         said += f"captured from {_date(captured[0])} to {_date(captured[-1])}."
-    return said
+    return " ".join(filter(None, (said, choice_line(info))))
 
 
 def _file(name: str) -> str:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from corpus.net.urls import is_url
 from corpus.outcome import KEPT
 from corpus.run import Run
+from corpus.runs.choice_line import choice_line
 from corpus.storage.commits import Part
 from jobs.report import sections
 from jobs.report.archives import ArchiveTable
@@ -34,6 +35,8 @@ class Report:
     name: str
     """The name of the run's folder."""
     info: dict[str, Any]
+    choice: str
+    """What is said of the choice of pages, or "" if whole archives were read."""
     funnel: list[sections.FunnelStep]
     rules: list[sections.StageRules]
     cards: dict[str, list[sections.MeasureCard]]
@@ -81,6 +84,7 @@ def gather(run: Run, tick: Tick = lambda: None) -> Report:
         return Report(
             name=run_name(run.location) or info["recipe"]["name"],
             info=info,
+            choice=choice_line(info, mark='"'),
             funnel=sections.funnel(info, found),
             rules=sections.rules(info, found),
             cards=sections.cards(info, found, counts),

@@ -9,6 +9,7 @@ from typing import Any
 
 from corpus.outcome import DROPPED, REMOVED
 from corpus.run import Run
+from corpus.runs.choice_line import choice_line
 from corpus.runs.funnel import FunnelRow, funnel
 from corpus.runs.row_groups import schema_of
 from corpus.tokens.texts import Texts
@@ -106,6 +107,7 @@ def _made(info: dict[str, Any]) -> list[str]:
         "## How it was made",
         f"Made by `corpus` {versions['corpus']} (code {versions['code']}) from {len(inputs)} {kind} of {size:,} "
         f"bytes. The fingerprint is `{info['fingerprint']}`.",
+        *filter(None, [choice_line(info)]),
         "",
         "| records | count | left |",
         "|---|---|---|",

@@ -12,10 +12,12 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from markupsafe import escape
 
 import jobs.build.units
 from corpus.errors import ConfigError, InputChanged, InputError, IntegrityError, OutputError
 from corpus.run import open_run
+from corpus.runs.choice_line import choice_line
 from corpus.tables.takedown import Takedown
 from jobs.build.audit import audit
 from jobs.build.choice import Choice
@@ -23,6 +25,9 @@ from jobs.build.choose import VolumeCaptures, choose
 from jobs.build.cost import cost_of
 from jobs.build.plan import make_plan
 from jobs.build.replay_run import replay
+from jobs.card.card import write_card
+from jobs.report.gather import gather
+from jobs.report.render import render
 from jobs.runner.engine import Stop
 from jobs.runner.execution import executing
 from jobs.runner.folder import open_folder
@@ -148,6 +153,28 @@ def test_chosen_pages_have_one_row_each_and_run_json_says_how_they_were_chosen(m
     assert info["choice"].items() >= {"crawls": [CRAWL], "languages": ["deu"], "domains": [], "urls_like": []}.items()
     assert info["chosen"].items() >= {"archives": 3, "elsewhere": 0, "repeated": 0}.items()
     assert info["chosen"]["index"].items() >= {"files": 3, "rows": len(made[1])}.items()
+
+
+def test_cards_and_reports_tell_the_choice(made, reference, tmp_path):
+    run = open_run(reference)
+    write_card(run, tmp_path / "card", {})
+    counts = f"{len(in_german(made[1])):,} of the {len(made[1]):,} captures in the index were chosen."
+    told = f"Only chosen pages were read, by the index of {CRAWL}: their main language is `deu`. {counts}"
+    for name in ("README.md", "training_content.md"):
+        assert told in (tmp_path / "card" / name).read_text()
+    assert escape(told.replace("`", '"')) in render(gather(run))
+
+
+def test_the_line_about_a_choice_is_short_and_has_no_markup():
+    choice = Choice(("https://*.example/`#\n",), (), tuple(f"d{number}.example" for number in range(40)))
+    chosen = {"captures": 3, "index": {"rows": 2_000}}
+    line = choice_line({"choice": {"crawls": [CRAWL], **choice.as_dict()}, "chosen": chosen})
+    assert "`https://*.example/\ufffd#\ufffd`" in line and line.count("`") == 2 * 21
+    assert "and their URL is like" in line and " or 20 more" in line and "3 of the 2,000" in line
+    many = Choice(domains=tuple(f"d{number}.example" for number in range(500)))
+    line = choice_line({"choice": {"crawls": [CRAWL], **many.as_dict()}, "chosen": chosen})
+    assert "their domain is one of 500 (SHA-256 of the list: " in line
+    assert choice_line({"records": {}}) == ""
 
 
 @pytest.mark.parametrize(
