@@ -1,6 +1,6 @@
 """The kernels. native/src/module.cpp binds them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from mmap import mmap
 
 import numpy as np
@@ -71,21 +71,29 @@ class BlockExtractor:
 def choose(chances: Sequence[int], words: Sequence[int]) -> list[bool]:
     """Return which blocks have the highest expected F1. Chances are in 4096ths."""
 
-Waiting = tuple[int, str, list[str] | None]
-"""A stretch that needs tokens: its number, its text, and its shape if that is unknown."""
+Waiting = tuple[int, str]
+"""A stretch that needs tokens: its number and its text."""
+
+class EnglishRules:
+    """The rules of spaCy 3 for English words. `special_cases` has texts that are split like no other, with their
+    tokens."""
+
+    def __init__(self, special_cases: Mapping[str, Sequence[str]]) -> None: ...
+    def split(self, stretch: str) -> list[str] | None:
+        """Return the tokens, or None for a stretch that is long or has other characters than the kernel knows."""
 
 class StretchTable:
     """The stretches of texts (runs of characters without whitespace) and their words, as numbers. Safe in threads.
 
     `punctuation` has the characters of words that are no content, `sentence_ends` those that end a sentence. With
-    `special_cases`, common English stretches are split by their shape. Stretches that `previous` has are copied.
+    `rules`, the table splits nearly all stretches itself. Stretches that `previous` has are copied.
     """
 
     def __init__(
         self,
         punctuation: str,
         sentence_ends: str,
-        special_cases: Sequence[str] | None = None,
+        rules: EnglishRules | None = None,
         previous: StretchTable | None = None,
     ) -> None: ...
     def __len__(self) -> int: ...
@@ -96,12 +104,6 @@ class StretchTable:
     def drop_previous(self) -> None: ...
     def read(self, text: str) -> tuple[_Numbers, list[Waiting]]:
         """Return the number of each stretch, and the stretches that have no tokens yet."""
-
-    def learn(self, shape: Sequence[str], splits: Sequence[tuple[int, int]]) -> None:
-        """Learn which parts (start, end) make up each token of a shape."""
-
-    def split_by_shape(self, number: int) -> bool:
-        """Return whether a stretch has tokens now."""
 
     def set_tokens(self, number: int, tokens: Sequence[str]) -> None: ...
     def look_up(self, stretch: str) -> list[str] | None:

@@ -22,11 +22,11 @@ Flags = NDArray[np.bool_]
 
 
 def new_table(
-    special_cases: Sequence[str] | None = None, previous: kernels.StretchTable | None = None
+    rules: kernels.EnglishRules | None = None, previous: kernels.StretchTable | None = None
 ) -> kernels.StretchTable:
-    """Return an empty table. With special cases, it splits common English stretches itself."""
+    """Return an empty table. With rules, it splits nearly all English stretches itself."""
     punctuation, sentence_ends = ("".join(sorted(chars)) for chars in (PUNCTUATION_SET, SENTENCE_ENDS))
-    return kernels.StretchTable(punctuation, sentence_ends, special_cases, previous)
+    return kernels.StretchTable(punctuation, sentence_ends, rules, previous)
 
 
 def runs(first: Ints, counts: Ints) -> Ints:

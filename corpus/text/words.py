@@ -44,6 +44,13 @@ TABLE_BYTES = 4_000_000
 MAX_STRETCH = 1_000
 LONG_STRETCH = 200
 
+STORE_LIMIT = 50_000
+"""The number of words that a tokenizer of spaCy may have seen before the next table gets a new one."""
+
+ENGLISH_RULES = "3b070276bf3e6482b0d0ccbff90352272746e94226d145bd983372cbe52b197f"
+"""SHA-256 of the patterns of spaCy's rules for English, as `native/src/english_rules.cpp` has them. They are those of
+spaCy 3.8. With other patterns, spaCy splits all stretches itself."""
+
 TABLES_LIMIT = 3 * TABLE_LIMIT
 """The number of stretches that the tables of all languages may hold together, some 100 MB. Then the tables of languages
 that were not used for longest are dropped."""
@@ -123,13 +130,9 @@ class StretchTable:
 
     def __init__(self, language: str, previous: StretchTable | None = None) -> None:
         self.language = language
-        # each table has its own tokenizer, because spaCy's string store keeps every word that it ever saw
-        self._segmenter = _segmenter(_segmented(language)) if _segmented(language) else None
-        self._tokenizer = _tokenizer("xx" if self._segmenter else language)
-        self._lock = threading.Lock()
-        special_cases = list(self._tokenizer.rules) if language == "en" else None
+        self._splitter = _Splitter(language) if previous is None or previous._splitter.is_full else previous._splitter
         before: kernels.StretchTable | None = previous.kernel if previous is not None else None
-        self.kernel: kernels.StretchTable = new_table(special_cases, before)
+        self.kernel: kernels.StretchTable = new_table(self._splitter.rules, before)
 
     def numbers(self, text: str) -> Numbers:
         """Return the number of each stretch of a text. Stretches that are not in the table are added."""
@@ -138,20 +141,8 @@ class StretchTable:
         return numbers
 
     def split(self, waiting: Sequence[kernels.Waiting]) -> None:
-        """Give tokens to stretches that the kernel could not split.
-
-        The kernel splits common English stretches by their shape: letters or a number, perhaps hyphenated, between
-        common marks. spaCy splits a common stretch like any other of the same shape. Its English rules for prefixes,
-        suffixes, infixes and URLs look only at the case of letters, and at whether there are one, two or more of them.
-        Special cases ("dont", "Mr.", ":)") are exceptions, so no part may be a special case. 302,638 of 485,121
-        different stretches of web pages, articles and e-mails are common ones, and their tokens never differed.
-        """
-        for number, stretch, shape in waiting:
-            if shape is not None:
-                if not self.kernel.split_by_shape(number):  # the shape is still unknown
-                    self.kernel.learn(shape, self._splits(shape))
-                if self.kernel.split_by_shape(number):
-                    continue
+        """Give tokens to stretches that the kernel could not split."""
+        for number, stretch in waiting:
             self.kernel.set_tokens(number, self._split(stretch))
 
     def look_up(self, stretch: str) -> Sequence[str]:
@@ -163,23 +154,7 @@ class StretchTable:
         if len(stretch) > LONG_STRETCH and len(pieces := _cut(stretch)) > 1:
             tokens = {piece: self._split(piece) for piece in set(pieces)}
             return tuple(chain.from_iterable(map(tokens.__getitem__, pieces)))
-        if not stretch.isascii():
-            stretch = _SURROGATE.sub("\ufffd", stretch)
-            if self._segmenter is not None:
-                return self._segmenter(stretch)
-        with self._lock:
-            return tuple(token.text for token in self._tokenizer(stretch))
-
-    def _splits(self, shape: Sequence[str]) -> list[tuple[int, int]]:
-        """Return the parts (start, end) that make up each token of a shape.
-
-        The list is empty if spaCy splits a part.
-        """
-        with self._lock:
-            tokens = [token.text for token in self._tokenizer("".join(shape))]
-        ends = list(accumulate(map(len, shape), initial=0))
-        cuts = list(accumulate(map(len, tokens), initial=0))
-        return list(pairwise(map(ends.index, cuts))) if set(cuts) <= set(ends) else []
+        return self._splitter.split(stretch)
 
 
 @dataclass(frozen=True)
@@ -224,6 +199,40 @@ def _table_for(language: str, text: str = "") -> StretchTable:
         # before the last two stay in memory: 3 KB for each page.
         gc.collect()
     return table
+
+
+class _Splitter:
+    """The tokenizer of a language. spaCy's string store keeps every word that it ever saw, so it is replaced when it is
+    full. `rules` are its rules in C++, if they are known."""
+
+    def __init__(self, language: str) -> None:
+        self._segmenter = _segmenter(_segmented(language)) if _segmented(language) else None
+        self._tokenizer = _tokenizer("xx" if self._segmenter else language)
+        self._lock = threading.Lock()
+        self.rules = _english_rules(self._tokenizer) if language == "en" else None
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._tokenizer.vocab.strings) > STORE_LIMIT
+
+    def split(self, stretch: str) -> tuple[str, ...]:
+        if not stretch.isascii():
+            stretch = _SURROGATE.sub("\ufffd", stretch)
+            if self._segmenter is not None:
+                return self._segmenter(stretch)
+        with self._lock:
+            return tuple(token.text for token in self._tokenizer(stretch))
+
+
+def _english_rules(tokenizer: Tokenizer) -> kernels.EnglishRules | None:
+    """Return spaCy's rules for English as the kernel knows them, or None if this version of spaCy has others."""
+    from spacy.attrs import ORTH
+
+    finders = (tokenizer.prefix_search, tokenizer.suffix_search, tokenizer.infix_finditer, tokenizer.url_match)
+    patterns = "\n".join(find.__self__.pattern for find in finders)
+    if hashlib.sha256(patterns.encode()).hexdigest() != ENGLISH_RULES:
+        return None
+    return kernels.EnglishRules({text: [one[ORTH] for one in tokens] for text, tokens in tokenizer.rules.items()})
 
 
 def _segmenter(language: str) -> Callable[[str], tuple[str, ...]]:

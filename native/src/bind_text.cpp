@@ -76,13 +76,11 @@ HashKind kind_of(int kind) {
   return static_cast<HashKind>(kind);
 }
 
-// Returns [number, stretch, shape or None] for each stretch without tokens.
+// Returns [number, stretch] for each stretch without tokens.
 nb::list waiting_of(const StretchTable& table, const std::vector<std::uint32_t>& numbers) {
   nb::list found;
-  for (const StretchTable::Waiting& one : table.waiting(numbers)) {
-    nb::object shape = nb::none();
-    if (!one.shape.empty()) shape = nb::cast(one.shape);
-    found.append(nb::make_tuple(one.number, as_str(table.stretch(one.number)), shape));
+  for (const std::uint32_t number : table.waiting(numbers)) {
+    found.append(nb::make_tuple(number, as_str(table.stretch(number))));
   }
   return found;
 }
@@ -96,17 +94,36 @@ std::uint8_t flag_of(std::string_view name) {
 }  // namespace
 
 void bind_text(nb::module_& m) {
+  nb::class_<EnglishRules>(m, "EnglishRules")
+      .def(
+          "__init__",
+          [](EnglishRules* self, const nb::dict& special_cases) {
+            std::vector<EnglishRules::SpecialCase> cases;
+            for (const auto& [text, tokens] : special_cases) {
+              cases.emplace_back(std::string(Utf8(nb::cast<nb::str>(text)).view()),
+                                 as_strings(nb::cast<nb::sequence>(tokens)));
+            }
+            new (self) EnglishRules(cases);
+          },
+          nb::arg("special_cases"))
+      .def("split", [](const EnglishRules& self, const nb::str& stretch) -> nb::object {
+        const Utf8 utf8(stretch);
+        Tokens tokens;
+        if (!self.split(utf8.view(), tokens)) return nb::none();
+        nb::list found;
+        for (const std::string_view token : tokens) found.append(as_str(token));
+        return found;
+      });
+
   using Table = StretchTable;
   nb::class_<Table>(m, "StretchTable")
       .def(
           "__init__",
           [](Table* self, const nb::str& punctuation, const nb::str& sentence_ends,
-             const std::optional<nb::sequence>& special_cases, const std::shared_ptr<Table>& previous) {
-            std::optional<std::vector<std::string>> cases;
-            if (special_cases) cases = as_strings(*special_cases);
-            new (self) Table({CharSet(Utf8(punctuation).view()), CharSet(Utf8(sentence_ends).view())}, cases, previous);
+             const std::shared_ptr<EnglishRules>& rules, const std::shared_ptr<Table>& previous) {
+            new (self) Table({CharSet(Utf8(punctuation).view()), CharSet(Utf8(sentence_ends).view())}, rules, previous);
           },
-          nb::arg("punctuation"), nb::arg("sentence_ends"), nb::arg("special_cases").none() = nb::none(),
+          nb::arg("punctuation"), nb::arg("sentence_ends"), nb::arg("rules").none() = nb::none(),
           nb::arg("previous").none() = nb::none())
       .def("__len__", &Table::size)
       .def_prop_ro("stored_bytes", &Table::bytes)
@@ -122,8 +139,6 @@ void bind_text(nb::module_& m) {
              nb::list waiting = waiting_of(self, numbers);
              return nb::make_tuple(as_row(std::move(numbers)), waiting);
            })
-      .def("learn", &Table::learn, nb::arg("shape"), nb::arg("splits"))
-      .def("split_by_shape", &Table::split_by_shape)
       .def("set_tokens", [](Table& self, std::uint32_t number,
                             const nb::sequence& tokens) { self.set_tokens(number, as_strings(tokens)); })
       .def("look_up",

@@ -65,15 +65,12 @@ bool CharSet::has(char32_t code) const {
   return code < ascii_.size() ? ascii_[code] : std::binary_search(codes_.begin(), codes_.end(), code);
 }
 
-StretchTable::StretchTable(WordMarks marks, const std::optional<std::vector<std::string>>& special_cases,
+StretchTable::StretchTable(WordMarks marks, std::shared_ptr<const EnglishRules> rules,
                            std::shared_ptr<StretchTable> previous)
-    : marks_(std::move(marks)), previous_(std::move(previous)), base_(random_base()) {
-  if (special_cases) shapes_.emplace(*special_cases);
-}
+    : marks_(std::move(marks)), rules_(std::move(rules)), previous_(std::move(previous)), base_(random_base()) {}
 
 std::vector<std::uint32_t> StretchTable::read(std::string_view text) {
   std::vector<std::uint32_t> numbers;
-  std::vector<std::string> shape;
   const auto held = lock();
   each_stretch(text, [&](std::size_t begin, std::size_t end) {
     const std::uint32_t number = strings_.add(text.substr(begin, end - begin));
@@ -81,45 +78,24 @@ std::vector<std::uint32_t> StretchTable::read(std::string_view text) {
     if (number < places_.size()) return;
     places_.emplace_back();
     roles_.push_back(static_cast<char>(Role::kPlain));
-    if (!copy_tokens(number)) split(number, shape);
+    if (!copy_tokens(number)) split(number);
   });
   return numbers;
 }
 
-std::vector<StretchTable::Waiting> StretchTable::waiting(const std::vector<std::uint32_t>& numbers) const {
-  std::vector<Waiting> found;
+std::vector<std::uint32_t> StretchTable::waiting(std::vector<std::uint32_t> numbers) const {
   const auto held = lock();
-  for (const std::uint32_t number : numbers) {
-    if (places_[number].first == kNone) found.push_back({number, {}});
-  }
-  std::sort(found.begin(), found.end(), [](const Waiting& a, const Waiting& b) { return a.number < b.number; });
-  const auto same = [](const Waiting& a, const Waiting& b) { return a.number == b.number; };
-  found.erase(std::unique(found.begin(), found.end(), same), found.end());
-  Tokens tokens;
-  for (Waiting& one : found) {
-    if (shapes_ && shapes_->split(strings_[one.number], tokens, one.shape) != EnglishShapes::Split::kUnknownShape)
-      one.shape.clear();
-  }
-  return found;
+  const auto has_tokens = [this](std::uint32_t number) { return places_[number].first != kNone; };
+  numbers.erase(std::remove_if(numbers.begin(), numbers.end(), has_tokens), numbers.end());
+  std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  return numbers;
 }
 
 void StretchTable::set_tokens(std::uint32_t number, const std::vector<std::string>& tokens) {
   const auto held = lock();
   check(&number, 1);
   if (places_[number].first == kNone) add_tokens(number, {tokens.begin(), tokens.end()});
-}
-
-void StretchTable::learn(const std::vector<std::string>& shape,
-                         const std::vector<std::pair<std::uint32_t, std::uint32_t>>& splits) {
-  const auto held = lock();
-  if (shapes_) shapes_->learn(shape, splits);
-}
-
-bool StretchTable::split_by_shape(std::uint32_t number) {
-  const auto held = lock();
-  check(&number, 1);
-  std::vector<std::string> shape;
-  return places_[number].first != kNone || split(number, shape);
 }
 
 void StretchTable::drop_previous() {
@@ -150,9 +126,8 @@ std::optional<std::vector<std::string>> StretchTable::look_up(std::string_view s
   if (number != kNone && places_[number].first != kNone) {
     const Run run = words_of(number);
     for (std::size_t i = 0; i < run.size; ++i) tokens.push_back(vocabulary_.strings[run.begin[i]]);
-  } else {
-    std::vector<std::string> shape;
-    if (!shapes_ || shapes_->split(stretch, tokens, shape) != EnglishShapes::Split::kYes) return std::nullopt;
+  } else if (rules_ == nullptr || !rules_->split(stretch, tokens)) {
+    return std::nullopt;
   }
   return std::vector<std::string>(tokens.begin(), tokens.end());
 }
@@ -268,11 +243,9 @@ void StretchTable::add_tokens(std::uint32_t number, const Tokens& tokens) {
   roles_[number] = static_cast<char>(role_of_words(words_of(number)));
 }
 
-bool StretchTable::split(std::uint32_t number, std::vector<std::string>& shape) {
+void StretchTable::split(std::uint32_t number) {
   Tokens tokens;
-  if (!shapes_ || shapes_->split(strings_[number], tokens, shape) != EnglishShapes::Split::kYes) return false;
-  add_tokens(number, tokens);
-  return true;
+  if (rules_ != nullptr && rules_->split(strings_[number], tokens)) add_tokens(number, tokens);
 }
 
 bool StretchTable::copy_tokens(std::uint32_t number) {
@@ -325,8 +298,7 @@ bool StretchTable::tokens_of_normal(std::string_view piece, Tokens& tokens) cons
     for (std::size_t i = 0; i < run.size; ++i) tokens.push_back(vocabulary_.strings[run.begin[i]]);
     return true;
   }
-  std::vector<std::string> shape;
-  return shapes_ && shapes_->split(piece, tokens, shape) == EnglishShapes::Split::kYes;
+  return rules_ != nullptr && rules_->split(piece, tokens);
 }
 
 void StretchTable::add_hashes(HashKind kind, std::uint32_t number, const std::vector<std::uint64_t>& hashes) {

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "english_shapes.hpp"
+#include "english_rules.hpp"
 #include "string_table.hpp"
 
 namespace kernels {
@@ -57,21 +57,14 @@ class StretchTable {
   };
   enum WordFlag : std::uint8_t { kContent = 1, kLetters = 2, kSentenceEnd = 4, kPunctuation = 8 };
 
-  struct Waiting {
-    std::uint32_t number;
-    std::vector<std::string> shape;  // an unknown shape, or nothing
-  };
-
-  // Without special cases, no stretch is split by its shape.
-  StretchTable(WordMarks marks, const std::optional<std::vector<std::string>>& special_cases,
-               std::shared_ptr<StretchTable> previous);
+  // Without rules, the table splits no stretch itself.
+  StretchTable(WordMarks marks, std::shared_ptr<const EnglishRules> rules, std::shared_ptr<StretchTable> previous);
 
   // Numbers the stretches of a text.
   std::vector<std::uint32_t> read(std::string_view text);
-  std::vector<Waiting> waiting(const std::vector<std::uint32_t>& numbers) const;
+  // The numbers without tokens, in order.
+  std::vector<std::uint32_t> waiting(std::vector<std::uint32_t> numbers) const;
   void set_tokens(std::uint32_t number, const std::vector<std::string>& tokens);
-  void learn(const std::vector<std::string>& shape, const std::vector<std::pair<std::uint32_t, std::uint32_t>>& splits);
-  bool split_by_shape(std::uint32_t number);
   void drop_previous();
 
   std::uint32_t size() const;
@@ -117,7 +110,7 @@ class StretchTable {
 
   std::uint32_t add_word(std::string_view word);
   void add_tokens(std::uint32_t number, const Tokens& tokens);
-  bool split(std::uint32_t number, std::vector<std::string>& shape);
+  void split(std::uint32_t number);
   bool copy_tokens(std::uint32_t number);
   bool copy_hashes(HashKind kind, std::uint32_t number);
   bool make_hashes(HashKind kind, std::uint32_t number);
@@ -127,7 +120,7 @@ class StretchTable {
 
   mutable std::mutex mutex_;
   WordMarks marks_;
-  std::optional<EnglishShapes> shapes_;
+  std::shared_ptr<const EnglishRules> rules_;
   std::shared_ptr<StretchTable> previous_;
   std::uint64_t base_;
   StringTable strings_;
