@@ -37,6 +37,10 @@ class Signals:
     """The declarations, such as "header *: noai; meta gptbot: noindex"."""
 
 
+_NONE = Signals(frozenset(), None, "")
+"""The signals of most pages."""
+
+
 def signals_of(
     headers: Mapping[str, str], metas: Iterable[tuple[str, str]], agents: frozenset[str], site: int | None = None
 ) -> Signals:
@@ -45,6 +49,8 @@ def signals_of(
     `site` is the reservation in the site's tdmrep.json. A header counts more than this file, and a meta tag more than a
     header.
     """
+    if metas == () and site is None and _HEADER not in headers and RESERVATION not in headers:
+        return _NONE
     found = {("header", *one) for one in _header_directives(headers.get(_HEADER, ""))}
     tags = []
     for name, content in metas:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "byte_search.hpp"
 #include "html_tokenizer.hpp"
 
 namespace kernels {
@@ -75,8 +76,9 @@ bool is_key(std::string_view markup, std::size_t at) {
 }  // namespace
 
 bool may_opt_out(std::string_view markup, const std::vector<std::string>& names) {
+  static constexpr Signs kMeta = {0, 1, 4, '<', 'm', 'a'};
   std::string tag;
-  for (std::size_t at = markup.find('<'); at != std::string_view::npos; at = markup.find('<', at + 1)) {
+  for (std::size_t at = 0; (at = find_signs<kMeta>(markup, at)) != std::string_view::npos; ++at) {
     if (!is_at(markup, at + 1, "meta")) continue;
     tag = markup.substr(at + 1, std::min(markup.find('<', at + 1), markup.size()) - at - 1);
     for (char& c : tag) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c | 32 : c);
@@ -91,8 +93,9 @@ bool may_opt_out(std::string_view markup, const std::vector<std::string>& names)
 
 bool may_license(std::string_view markup) {
   constexpr std::string_view kRest = "icense";
-  for (std::size_t at = markup.find(kRest); at != std::string_view::npos; at = markup.find(kRest, at + kRest.size())) {
-    if (declares(markup, at) || is_key(markup, at)) return true;
+  static constexpr Signs kLicense = {1, 3, 4, 'c', 'n', 's'};
+  for (std::size_t at = 0; (at = find_signs<kLicense>(markup, at)) != std::string_view::npos; ++at) {
+    if (markup.substr(at, kRest.size()) == kRest && (declares(markup, at) || is_key(markup, at))) return true;
   }
   return false;
 }
