@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
-from itertools import accumulate, chain, pairwise
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from corpus.errors import ConfigError
@@ -130,7 +130,9 @@ class StretchTable:
 
     def __init__(self, language: str, previous: StretchTable | None = None) -> None:
         self.language = language
-        self._splitter = _Splitter(language) if previous is None or previous._splitter.is_full else previous._splitter
+        self._splitter: _Splitter = (
+            _Splitter(language) if previous is None or previous._splitter.is_full else previous._splitter
+        )
         before: kernels.StretchTable | None = previous.kernel if previous is not None else None
         self.kernel: kernels.StretchTable = new_table(self._splitter.rules, before)
 

@@ -29,7 +29,7 @@ from presidio_analyzer.predefined_recognizers import (
 from presidio_analyzer.predefined_recognizers.generic import iban_recognizer
 
 from filters.pii.evidence import is_address, is_card, mail_start
-from filters.pii.phone_evidence import PHONE_DIGITS, phones
+from filters.pii.phone_evidence import PHONE_DIGITS, may_be_proven, phones
 from filters.pii.phone_numbers import PhoneFinder, own_span
 from filters.url.public_suffixes import domain_parser
 from native import kernels
@@ -124,7 +124,8 @@ class Finder:
                     if result.score >= self._threshold and (counts is None or counts(text, *span)):
                         yield RecognizerResult(kind, *span, result.score)
         if self._phones and self._threshold <= PhoneRecognizer.SCORE:
-            valid, unsearched = self._phones.find(text, self._phone_tries, clusters)
+            may_count = may_be_proven if self._evidence else None
+            valid, unsearched = self._phones.find(text, self._phone_tries, clusters, may_count)
             self.unsearched = max(self.unsearched, unsearched)
             spans: Iterable[tuple[int, int]] = valid
             if self._evidence:

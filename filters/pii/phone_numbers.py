@@ -10,7 +10,7 @@ instead of 3.2 ms.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -42,13 +42,19 @@ _ANY_NUMBER = PhoneNumber()
 _CLOSED_BY = {"(": ")", "[": "]", "（": "）", "［": "］"}
 _PLUS = "+\uff0b"
 _COUNTRY_CODE = regex.compile(r"(?:\+\d{1,3}|\(\+?\d{1,3}\))[ ]?\Z")
-_LONGEST_CODE = 7
+LONGEST_CODE = 7
+"""The most characters of a country code in brackets, which belongs to the number after it."""
 _REMEMBERED = 1 << 15  # the number of remembered candidates, some 15 MB
 _BEFORE_DIGITS = 10  # the most characters before a candidate's first digit: two brackets or signs, four marks each
+_MOST_TRIES = 8
+"""No region tries so many numbers for each character of a candidate: six ways to divide it, with a few separators."""
 _SOON = 3  # the number of characters after a candidate that matter: ":00" turns a date into a time stamp
 
 Cluster = tuple[int, int, int]
 """Digits that are near each other: where they begin and end, and their number."""
+
+MayCount = Callable[[str, int, int], bool]
+"""Returns False for a candidate (text, start, end) in which no number counts."""
 
 
 class _Decision(NamedTuple):
@@ -69,14 +75,30 @@ class PhoneFinder:
         self._judge = lru_cache(_REMEMBERED)(self._judge_anew)
 
     def find(
-        self, text: str, max_tries: int = MAX_TRIES, clusters: Sequence[Cluster] | None = None
+        self,
+        text: str,
+        max_tries: int = MAX_TRIES,
+        clusters: Sequence[Cluster] | None = None,
+        may_count: MayCount | None = None,
     ) -> tuple[set[tuple[int, int]], int]:
         """Return the spans that are a number in any region, and the number of characters at the end that some region
         did not search.
 
         A region stops after `max_tries` numbers, right or wrong. phonenumbers counts only wrong numbers. `clusters` are
         the digits of the text, as the kernel `personal_hints` finds them. Without them, the whole text is searched.
+        Candidates in which no number may count are skipped, since a decision takes half a millisecond. If so many are
+        skipped that a region might have stopped, the text is searched again, with all candidates.
         """
+        if may_count is not None:
+            found, unsearched, tries = self._find(text, max_tries, clusters, may_count)
+            if tries < max_tries:
+                return found, unsearched
+        return self._find(text, max_tries, clusters, None)[:2]
+
+    def _find(
+        self, text: str, max_tries: int, clusters: Sequence[Cluster] | None, may_count: MayCount | None
+    ) -> tuple[set[tuple[int, int]], int, int]:
+        """Return what `find` returns, and the most numbers that a region may have tried."""
         rich = [(begin, end) for begin, end, digits in clusters or () if digits >= self._least_digits]
         begins, ends = [max(0, begin - _BEFORE_DIGITS) for begin, _ in rich], [end for _, end in rich]
 
@@ -88,7 +110,7 @@ class PhoneFinder:
             return max(index, begins[number]) if number < len(rich) else len(text)
 
         found: set[tuple[int, int]] = set()
-        unsearched = 0
+        unsearched = skipped = 0
         left = dict.fromkeys(range(len(self._regions)), max_tries)
         # The regions read the text together. If a region finds a number in a candidate, it continues after the number.
         # The other regions continue after the candidate.
@@ -103,7 +125,9 @@ class PhoneFinder:
             second = _SECOND_NUMBER_START_PATTERN.search(match.group())
             if second:
                 end = start + second.start()
-            if sum(map(str.isdigit, text[start:end])) < self._least_digits:
+            few = sum(map(str.isdigit, text[start:end])) < self._least_digits
+            if few or (may_count is not None and not may_count(text, start, end)):
+                skipped += 0 if few else _MOST_TRIES * (end - start)
                 waiting.setdefault(place(end), []).extend(regions)
                 continue
             attached = start > 0 and _is_attached(text[start - 1])
@@ -118,7 +142,7 @@ class PhoneFinder:
                     waiting.setdefault(place(start + span[1] if span else end), []).append(region)
                 else:
                     unsearched = max(unsearched, len(text) - end)
-        return found, unsearched
+        return found, unsearched, skipped + max_tries - min(left.values(), default=max_tries)
 
     def _is_grouped_anew(self, number: str) -> bool:
         """Return True if the groups of a number are those of one of the regions."""
@@ -146,7 +170,7 @@ def own_span(text: str, start: int, end: int) -> tuple[int, int]:
     """
     while not (text[start].isdigit() or text[start] in _PLUS or _is_closed(text[start:end])):
         start += 1
-    code = _COUNTRY_CODE.search(text, max(0, start - _LONGEST_CODE), start) if text.startswith("(0)", start) else None
+    code = _COUNTRY_CODE.search(text, max(0, start - LONGEST_CODE), start) if text.startswith("(0)", start) else None
     return (code.start() if code else start), end
 
 

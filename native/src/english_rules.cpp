@@ -24,108 +24,48 @@ enum Kind : std::uint16_t {
   kMark = kPrefix | kSuffix | kBeforeDot,
 };
 
-constexpr std::uint16_t kind_of_ascii(char c) {
-  if (c >= 'a' && c <= 'z') return kLower | kBeforeDot;
-  if (c >= 'A' && c <= 'Z') return kUpper;
-  if (c >= '0' && c <= '9') return kDigit | kBeforeDot;
-  switch (c) {
-    case '\'':
-    case '"':
-    case '`':
-    case ',':
-      return kMark | kQuote;
-    case ':':
-    case ';':
-    case '!':
-    case '?':
-    case '(':
-    case ')':
-    case '[':
-    case ']':
-    case '{':
-    case '}':
-    case '<':
-    case '>':
-    case '_':
-    case '#':
-    case '*':
-    case '&':
-      return kMark;
-    case '%':
-      return kPrefix | kBeforeDot;
-    case '=':
-      return kPrefix;
-    case '-':
-    case '+':
-    case '|':
-      return kBeforeDot;
-    case '$':
-      return kPrefix | kCurrency;
-    default:
-      return 0;
-  }
+constexpr bool is_one_of(char32_t code, std::u32string_view codes) {
+  return codes.find(code) != std::u32string_view::npos;
+}
+
+constexpr std::uint16_t kind_of_ascii(char32_t code) {
+  if (code >= 'a' && code <= 'z') return kLower | kBeforeDot;
+  if (code >= 'A' && code <= 'Z') return kUpper;
+  if (code >= '0' && code <= '9') return kDigit | kBeforeDot;
+  if (is_one_of(code, U"'\"`,")) return kMark | kQuote;
+  if (is_one_of(code, U":;!?()[]{}<>_#*&")) return kMark;
+  if (is_one_of(code, U"-+|")) return kBeforeDot;
+  if (code == '%') return kPrefix | kBeforeDot;
+  if (code == '$') return kPrefix | kCurrency;
+  return code == '=' ? kPrefix : 0;
 }
 
 std::uint16_t kind_of_wide(char32_t code) {
-  if (code >= 0xC0 && code <= 0xFF && code != 0xD7 && code != 0xF7) {
+  if (code >= 0xC0 && code <= 0xFF && code != U'×' && code != U'÷') {
     return code < 0xDF ? kUpper : kLower | kBeforeDot;
   }
-  switch (code) {
-    case U'“':
-    case U'”':
-    case U'‘':
-    case U'’':
-    case U'‚':
-    case U'„':
-    case U'´':
-    case U'«':
-    case U'»':
-      return kMark | kQuote;
-    case U'…':
-      return kMark | kInfix;
-    case U'¡':
-    case U'¿':
-    case U'·':
-      return kMark;
-    case U'–':
-    case U'—':
-      return kPrefix | kSuffix;
-    case U'§':
-      return kPrefix;
-    case U'£':
-    case U'€':
-    case U'¥':
-      return kPrefix | kCurrency;
-    case U'°':
-    case U'¦':
-    case U'©':
-    case U'®':
-    case U'™':
-    case U'\uFFFD':
-      return kPrefix | kSuffix | kInfix;
-    case U'²':
-      return kBeforeDot;
-    case U'•':
-    case U'′':
-    case U'″':
-    case U'−':
-      return 0;
-    default:
-      return code >= 0x80 && code <= 0xFF ? 0 : kUnknown;
-  }
+  if (is_one_of(code, U"“”‘’‚„´«»")) return kMark | kQuote;
+  if (is_one_of(code, U"°¦©®™\uFFFD")) return kPrefix | kSuffix | kInfix;
+  if (is_one_of(code, U"£€¥")) return kPrefix | kCurrency;
+  if (is_one_of(code, U"–—")) return kPrefix | kSuffix;
+  if (is_one_of(code, U"¡¿·")) return kMark;
+  if (code == U'…') return kMark | kInfix;
+  if (code == U'§') return kPrefix;
+  if (code == U'²') return kBeforeDot;
+  return (code >= 0x80 && code <= 0xFF) || is_one_of(code, U"•′″−") ? 0 : kUnknown;
 }
 
 constexpr auto kAscii = [] {
   std::array<std::uint16_t, 128> kinds{};
-  for (std::size_t c = 0; c < kinds.size(); ++c) kinds[c] = kind_of_ascii(static_cast<char>(c));
+  for (char32_t code = 0; code < kinds.size(); ++code) kinds[code] = kind_of_ascii(code);
   return kinds;
 }();
 
 // Units of measure in order, which are tokens at the end after a digit.
 constexpr std::array<std::string_view, 48> kUnits = {
-    "%", "G", "GB", "K", "KB", "M", "MB", "Pa", "T", "TB", "cm", "cm²", "cm³", "dm", "dm²", "dm³", "ft", "g", "gb", "hPa", "ha", "in", "kb", "kg", "km", "km/h", "kmh", "km²", "km³", "lb", "m", "m/s", "mb", "mbar", "mg", "mm", "mm²", "mm³", "mph", "m²", "m³", "nm", "oz", "t", "tb", "yd", "µg", "µm"};
-
-bool is_one_of(char32_t code, std::u32string_view codes) { return codes.find(code) != std::u32string_view::npos; }
+    "%",  "G",    "GB", "K",   "KB",  "M",   "MB",  "Pa", "T",  "TB",   "cm",  "cm²", "cm³", "dm", "dm²", "dm³",
+    "ft", "g",    "gb", "hPa", "ha",  "in",  "kb",  "kg", "km", "km/h", "kmh", "km²", "km³", "lb", "m",   "m/s",
+    "mb", "mbar", "mg", "mm",  "mm²", "mm³", "mph", "m²", "m³", "nm",   "oz",  "t",   "tb",  "yd", "µg",  "µm"};
 
 // The characters of a stretch.
 struct Characters {
@@ -212,7 +152,7 @@ std::size_t suffix_of(const Characters& c, std::size_t begin, std::size_t end) {
   return quantity_before(c, begin, end);
 }
 
-// Returns the number of characters of a token that begins inside of a stretch, whose neighbours are tokens of their own.
+// Returns the number of characters of a token that begins inside of a stretch, between other tokens.
 std::size_t infix_at(const Characters& c, std::size_t begin, std::size_t at, std::size_t end) {
   const char32_t code = c.codes[at];
   const std::size_t dots = c.dots_at(at, end);
@@ -457,8 +397,7 @@ void EnglishRules::merge_specials(Tokens& tokens, std::size_t first) const {
   std::vector<bool> seen(tokens.size(), false);
   for (const Match& one : matches) {
     if (!seen[one.begin] && !seen[one.end - 1]) chosen[one.begin] = &one;
-    std::fill(seen.begin() + static_cast<std::ptrdiff_t>(one.begin), seen.begin() + static_cast<std::ptrdiff_t>(one.end),
-              true);
+    for (std::size_t at = one.begin; at < one.end; ++at) seen[at] = true;
   }
   Tokens merged(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(first));
   for (std::size_t at = first; at < tokens.size();) {

@@ -70,13 +70,11 @@ def of_markup_and_text(html: bytes, text: str) -> object:
     from native import kernels
 
     tags = kernels.may_opt_out(html, (b"robots", b"tdm-")), kernels.may_license(html)
-    table = new_table(["don't", "a.m.", "Mr."], new_table(["x"]))
+    rules = kernels.EnglishRules({"don't": ["do", "n't"], "a.m.": ["a.m."], "Mr.": ["Mr."], ":)": [":)"]})
+    table = new_table(rules, new_table(rules))
     numbers, waiting = table.read(text)
-    for number, stretch, shape in waiting:
-        if shape is not None:
-            table.learn(shape, [(place, place + 1) for place in range(len(shape))])
-        if not table.split_by_shape(number):
-            table.set_tokens(number, [stretch[:1], stretch[1:]])
+    for number, stretch in waiting:
+        table.set_tokens(number, [stretch[:1], stretch[1:]])
     words = table.words(numbers)
     hashes = []
     for kind in range(3):

@@ -1,14 +1,15 @@
 """The quick tests for personal data and declarations say what the regular expressions of tests/reference say."""
 
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.warc.reader import read_warc
 from corpus.warc.record import Record
 from filters.pii.personal_data import PHONE_REGIONS
-from filters.pii.phone_evidence import phones
-from filters.pii.phone_numbers import PhoneFinder
+from filters.pii.phone_evidence import may_be_proven, phones
+from filters.pii.phone_numbers import PhoneFinder, own_span
 from native import kernels
 from tests.reference.personal_hints import clusters_of, kinds_of
 from tests.reference.rights_tags import may_license, may_opt_out
@@ -51,6 +52,33 @@ def test_phone_numbers_in_clusters_are_those_of_the_whole_text(text):
     assert FINDER.find(text, clusters=clusters) == (valid, unsearched)
     whole = [(0, len(text), len(text))]
     assert phones(text, valid, FINDER.is_grouped, clusters) == phones(text, valid, FINDER.is_grouped, whole)
+
+
+WORDS = st.sampled_from([
+    "tel", "Phone: ", "Phone2 ", "24telefon: ", "fax", "ISBN ", "电话", "mobile", "office: ", "call us ", " ext. 12",
+    "+", "+49 30 123456", "(212) 555-0143", "020 7946 0018", "40750383", "2012-01-07", "1975–1976", "(2009156",
+])  # fmt: skip
+
+
+@settings(max_examples=1_000)
+@given(st.lists(PIECES | WORDS, max_size=20).map("".join))
+def test_skipped_candidates_have_no_proof(text):
+    clusters, _ = kernels.personal_hints(text)
+
+    def proven(may_count):
+        valid, unsearched = FINDER.find(text, clusters=clusters, may_count=may_count)
+        return phones(text, [own_span(text, *span) for span in valid], FINDER.is_grouped, clusters), unsearched
+
+    assert proven(may_be_proven) == proven(None)
+
+
+@pytest.mark.parametrize("most", [1, 5, 50])
+def test_a_search_that_may_have_stopped_is_done_again_with_all_candidates(most):
+    text = "; ".join(f"{number * 7919}" for number in range(1_000, 1_020))
+    clusters, _ = kernels.personal_hints(text)
+    plain = FINDER.find(text, most, clusters)
+    assert plain[1] > 0 or most > 20
+    assert FINDER.find(text, most, clusters, lambda *_: False) == plain
 
 
 @settings(max_examples=2_000)

@@ -169,7 +169,7 @@ def test_a_full_table_starts_anew_and_hashes_no_stretch_twice(monkeypatch):
     shingles(" ".join(f"other{i}" for i in range(60)))
     assert shingles(text + " " + text).tolist()[: len(expected)] == expected
     assert words._tables["en"] is not table
-    assert len(hashed) == len(set(hashed)) == 20
+    assert len(hashed) == len(set(hashed)) == 10  # those beyond ASCII
 
 
 def test_lone_surrogates_have_shingles():

@@ -28,8 +28,7 @@ TEXTS = [
 MARKS = "a'.,!?…-_()/\\:;@#$%\"“”"
 
 
-# the stretches that the kernel splits by their shape
-SHAPED = re.compile(
+COMMON = re.compile(
     r"""[("“‘\[*$]{0,2}"""
     r"""(?:[A-Za-z]+(?:[-–—][A-Za-z]+){0,3}(?:['’]s)?|[0-9]+(?:[.,:/–-][0-9]+){0,2}(?:-[A-Za-z]+)?)"""
     r"""[.,;:!?)"”…\]*%]{0,4}"""
@@ -83,13 +82,46 @@ def test_a_stretch_gives_the_tokens_of_spacy(english, text):
         assert split_words(stretch) == spacy_words(english, stretch)
 
 
+PARTS = [
+    *"abzABZ019.,:;!?()[]{}<>_#*&'\"`%=-+|$/\\@^~“”‘’…–—£€°®²³µéÉ½×§¿·«•\ufffd",
+    "……", "——", "km", "kg", "mbar", "m/s", "km/h", "US$", "C$", "A$", "..", "...", "--", "---", "://", "http", "www.",
+    ".com", "'S", "’s", "ll", "don't", "I'm", ":)", ":-(", ":(", "a.m.", "Mr.", "10", "192.168", "172.16", "223",
+    ".1.1", "256", ":80", ":123456", "/x", "?q", "_-",
+]  # fmt: skip
+
+
+@settings(max_examples=2_000)
+@given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=9).map("".join))
+def test_the_kernels_rules_for_english_give_the_tokens_of_spacy(english, stretch):
+    tokens = words._table_for("en")._splitter.rules.split(stretch)
+    assert tokens is None or tokens == spacy_words(english, stretch)
+
+
 @settings(max_examples=300)
-@given(st.from_regex(SHAPED, fullmatch=True))
-def test_the_shortcut_by_shapes_gives_the_tokens_of_spacy(english, stretch):
+@given(st.from_regex(COMMON, fullmatch=True))
+def test_common_stretches_have_the_tokens_of_spacy(english, stretch):
     assert stretches_of(stretch).words.strings == split_words(stretch) == spacy_words(english, stretch)
 
 
-def test_the_shortcut_by_shapes_respects_every_special_case(english):
+def test_the_kernels_rules_split_nearly_all_stretches_of_pages(english, shared_data):
+    texts = pq.read_table(shared_data / "parity" / "datatrove_0.10.1.parquet", columns=["text"])["text"].to_pylist()
+    rules = words._table_for("en")._splitter.rules
+    stretches = sorted({stretch for text in filter(None, texts[::40]) for stretch in text.split()})
+    tokens = {stretch: rules.split(stretch) for stretch in stretches}
+    for stretch in stretches[::3]:
+        assert tokens[stretch] is None or tokens[stretch] == spacy_words(english, stretch)
+    assert sum(one is None for one in tokens.values()) < 0.1 * len(stretches)
+
+
+def test_rules_of_another_spacy_are_not_used(monkeypatch, english):
+    monkeypatch.setattr(words, "ENGLISH_RULES", "0" * 64)
+    monkeypatch.setattr(words, "_tables", {})
+    assert split_words(TEXTS[0]) == spacy_words(english, TEXTS[0])
+    assert stretches_of(TEXTS[0]).words.strings == spacy_words(english, TEXTS[0])
+    assert words._table_for("en")._splitter.rules is None
+
+
+def test_the_rules_respect_every_special_case(english):
     for rule in english.tokenizer.rules:
         if len(rule.split()) == 1 and rule == rule.strip():
             for around in (
@@ -162,7 +194,10 @@ def test_a_full_table_is_replaced_and_gives_the_same(monkeypatch):
     new = words._table_for("en")
     assert new is not table
     assert len(new.kernel) == 40
-    assert new._tokenizer is not table._tokenizer  # a new tokenizer has a new string store, which only grows
+    assert new._splitter is table._splitter
+    monkeypatch.setattr(words, "STORE_LIMIT", 0)
+    remembered(" ".join(f"last{i}" for i in range(40)))
+    assert words._table_for("en")._splitter is not new._splitter  # its string store only grows
 
 
 def test_a_table_is_bounded_in_bytes_too(monkeypatch):
