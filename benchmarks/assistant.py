@@ -190,9 +190,9 @@ def tools(given: Given) -> Figures:
         write_index(given.run, file)
     files = Files(index=file)
     some = [f"{lesson}:0.03" for lesson in LESSONS]
-    start = tuned(given, "copying", ["copying", *some], 20_000, lr=0.003, files=files)
-    calling = tuned(given, "tools", [*LESSONS, "copying:0.5"], 4000, lr=0.003, base=start, files=files,
-                    frozen=("embed", "head"))  # fmt: skip
+    start = tuned(given, "copying", ["copying", *some], 30_000, lr=0.003, files=files)
+    calling = tuned(given, "tools", ["recall", "tools:0.5", "spelling:0.5", "copying:0.25"], 8000, lr=0.003,
+                    base=start, files=files, frozen=("embed", "head"))  # fmt: skip
     direct = [f"{lesson}-direct" for lesson in LESSONS]
     guessing = tuned(given, "tools-direct", direct, 4000, lr=0.003, base=start, files=files)
     found = {name: score(calling, name, tools=True, files=files) for name in LESSONS}

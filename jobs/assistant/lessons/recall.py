@@ -13,7 +13,7 @@ from jobs.assistant.search import Index
 
 _Made = TypeVar("_Made")
 
-QUOTED, ANSWERED, LEAST = 3, 4, 3
+QUOTED, ANSWERED, LEAST = 3, 5, 3
 """Words of a question, the words after them in a conversation to learn from, and how many of them an answer needs."""
 
 MOST_TRIES = 20_000
