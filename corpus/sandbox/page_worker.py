@@ -19,7 +19,7 @@ from contextlib import closing
 from typing import Any
 
 from corpus.errors import InputError, class_of, traced
-from corpus.imports import leave_out_pandas
+from corpus.imports import leave_out_unused
 from corpus.net.client import Client
 from corpus.net.remote import open_source, whole_blocks
 from corpus.pipeline import Pipeline
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> None:
     fd_in, fd_out, fd_board = map(int, argv[:3])
     die_with_parent(int(argv[4]))
     leave_no_core()
-    leave_out_pandas()
+    leave_out_unused()
     board = Board(fd_board)
     pipeline: Pipeline | None = None
     own = 0

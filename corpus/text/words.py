@@ -20,7 +20,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import metadata
+from importlib import metadata, resources
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -47,9 +47,10 @@ LONG_STRETCH = 200
 STORE_LIMIT = 50_000
 """The number of words that a tokenizer of spaCy may have seen before the next table gets a new one."""
 
-ENGLISH_RULES = "3b070276bf3e6482b0d0ccbff90352272746e94226d145bd983372cbe52b197f"
-"""SHA-256 of the patterns of spaCy's rules for English, as `native/src/english_rules.cpp` has them. They are those of
-spaCy 3.8. With other patterns, spaCy splits all stretches itself."""
+ENGLISH_SPACY = "3.8.18"
+ENGLISH_RULES = "2ffb17464c754ede2358b8bd471375f134a7f8528a772a4ddfaabbe243b4e2b7"
+"""The version of spaCy whose rules for English `native/src/english_rules.cpp` and `english_cases.txt` have, and their
+digest. Another version is loaded, to see if it has the same rules. If not, it splits all stretches itself."""
 
 TABLES_LIMIT = 3 * TABLE_LIMIT
 """The number of stretches that the tables of all languages may hold together, some 100 MB. Then the tables of languages
@@ -97,7 +98,6 @@ def check_language(language: str) -> None:
     """Raise ConfigError if the words of a language can't be found, because ICU is not installed."""
     if language != PAGE:
         check_segmenter([language])
-        _table_for(language)
 
 
 def check_segmenter(languages: Iterable[str] | None) -> dict[str, str]:
@@ -204,18 +204,22 @@ def _table_for(language: str, text: str = "") -> StretchTable:
 
 
 class _Splitter:
-    """The tokenizer of a language. spaCy's string store keeps every word that it ever saw, so it is replaced when it is
-    full. `rules` are its rules in C++, if they are known."""
+    """The tokenizer of a language, loaded when it is needed. spaCy's string store keeps every word that it ever saw, so
+    a splitter is replaced when the store is full. `rules` are those of its tokenizer in C++, if they are known."""
 
     def __init__(self, language: str) -> None:
+        self._language = language
         self._segmenter = _segmenter(_segmented(language)) if _segmented(language) else None
-        self._tokenizer = _tokenizer("xx" if self._segmenter else language)
         self._lock = threading.Lock()
-        self.rules = _english_rules(self._tokenizer) if language == "en" else None
+        self.rules = _english_rules() if language == "en" else None
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        return _tokenizer("xx" if self._segmenter else self._language)
 
     @property
     def is_full(self) -> bool:
-        return len(self._tokenizer.vocab.strings) > STORE_LIMIT
+        return "_tokenizer" in vars(self) and len(self._tokenizer.vocab.strings) > STORE_LIMIT
 
     def split(self, stretch: str) -> tuple[str, ...]:
         if not stretch.isascii():
@@ -226,15 +230,30 @@ class _Splitter:
             return tuple(token.text for token in self._tokenizer(stretch))
 
 
-def _english_rules(tokenizer: Tokenizer) -> kernels.EnglishRules | None:
-    """Return spaCy's rules for English as the kernel knows them, or None if this version of spaCy has others."""
-    from spacy.attrs import ORTH
+def _english_rules() -> kernels.EnglishRules | None:
+    """Return spaCy's rules for English as the kernel knows them, or None if the installed spaCy has others."""
+    if metadata.version("spacy") != ENGLISH_SPACY and english_digest(_tokenizer("en")) != ENGLISH_RULES:
+        return None
+    return kernels.EnglishRules({"".join(tokens): tokens for tokens in map(str.split, _english_cases().splitlines())})
 
+
+def _english_cases() -> str:
+    return resources.files("corpus.text").joinpath("english_cases.txt").read_text("utf-8")
+
+
+def english_digest(tokenizer: Tokenizer) -> str:
+    """Return a digest of the patterns and the special cases of spaCy's tokenizer for English."""
     finders = (tokenizer.prefix_search, tokenizer.suffix_search, tokenizer.infix_finditer, tokenizer.url_match)
     patterns = "\n".join(find.__self__.pattern for find in finders)
-    if hashlib.sha256(patterns.encode()).hexdigest() != ENGLISH_RULES:
-        return None
-    return kernels.EnglishRules({text: [one[ORTH] for one in tokens] for text, tokens in tokenizer.rules.items()})
+    return hashlib.sha256(f"{patterns}\n{english_cases(tokenizer)}".encode()).hexdigest()
+
+
+def english_cases(tokenizer: Tokenizer) -> str:
+    """Return the special cases of spaCy's tokenizer for English: a line for each, with spaces between its tokens."""
+    from spacy.attrs import ORTH
+
+    cases = ([one[ORTH] for one in tokens] for text, tokens in sorted(tokenizer.rules.items()) if text.strip())
+    return "".join(" ".join(tokens) + "\n" for tokens in cases)
 
 
 def _segmenter(language: str) -> Callable[[str], tuple[str, ...]]:

@@ -23,9 +23,16 @@ from filters.url.public_suffixes import suffix_list_digest
 if TYPE_CHECKING:
     from corpus.document import Document
     from filters.pii.findings import Finding
+    from filters.pii.names import NameFinder
 
 PATTERN_KINDS = ("email", "ip_address", "phone", "credit_card", "iban", "us_ssn", "crypto")
 KINDS = (*PATTERN_KINDS, "person", "location", "organization", "nrp")
+_UNUSED = (
+    "spacy", "thinc", "presidio_analyzer.nlp_engine", "presidio_analyzer.input_validation",
+    "presidio_analyzer.predefined_recognizers.generic.url_recognizer",
+)  # fmt: skip
+"""What the import of presidio takes most of its time for. Patterns work without it, and language models need it."""
+
 PHONE_REGIONS = ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR")
 
 FAKES = {
@@ -167,13 +174,18 @@ class Pii(Stage):
         """
 
     def prepare(self) -> None:
-        with without_heavy():  # imported here, because the import takes a second
+        with without_heavy(*(() if self.ner_model else _UNUSED)):  # imported here, because it takes .2 s
             from filters.pii.findings import Finder
-            from filters.pii.names import NameFinder
 
         self._check_params()
         self.finder_ = Finder(self.entities, self.score_threshold, self.phone_regions, self.phone_tries, self.evidence)
-        self.names_ = NameFinder(self.ner_model, self.entities) if self.ner_model else None
+        self.names_ = self._name_finder() if self.ner_model else None
+
+    def _name_finder(self) -> NameFinder:
+        with without_heavy():
+            from filters.pii.names import NameFinder
+
+        return NameFinder(self.ner_model, self.entities)
 
     def resources(self) -> dict[str, str]:
         digests = {"public_suffix_list": suffix_list_digest()}

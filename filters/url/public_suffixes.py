@@ -8,6 +8,8 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from corpus.imports import without_heavy
+
 if TYPE_CHECKING:
     from tldextract import TLDExtract
 
@@ -20,7 +22,8 @@ def suffix_list_digest() -> str:
 @cache
 def domain_parser() -> TLDExtract:
     """Return a parser of hosts that has already read the list, which takes 0.05 s, so that no page waits for it."""
-    from tldextract import TLDExtract  # imports requests, which takes 0.1 s
+    with without_heavy("requests", "requests_file", "filelock"):  # they take .1 s, and no list is fetched
+        from tldextract import TLDExtract
 
     parser = TLDExtract(cache_dir=None, suffix_list_urls=())
     parser.extract_str("a.example")

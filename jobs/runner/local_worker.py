@@ -10,7 +10,7 @@ import os
 import sys
 from importlib import import_module
 
-from corpus.imports import leave_out_pandas
+from corpus.imports import leave_out_unused
 from corpus.sandbox.page_worker import die_with_parent, leave_no_core
 from jobs.runner.retries import Function, answer_of
 
@@ -19,7 +19,7 @@ def main() -> None:
     """Run tasks until stdin ends. It also ends when the driver dies."""
     die_with_parent(int(sys.argv[1]))
     leave_no_core()
-    leave_out_pandas()
+    leave_out_unused()
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)  # so that text printed by a library is not taken for an answer
         for line in sys.stdin.buffer:

@@ -36,9 +36,24 @@ def test_what_is_in_use_stays_and_the_rest_can_be_imported_later(monkeypatch):
 @pytest.mark.skipif(importlib.util.find_spec("pandas") is None, reason="pandas is not installed")
 def test_arrays_are_made_and_copied_without_pandas_until_somebody_asks_for_a_data_frame():
     program = (
-        "import sys; import pyarrow as pa; from corpus.imports import leave_out_pandas; leave_out_pandas(); "
+        "import sys; import pyarrow as pa; from corpus.imports import leave_out_unused; leave_out_unused(); "
         "made = pa.table({'a': [1, None]}), pa.array([True]).to_numpy(zero_copy_only=False); "
         "print('pandas' in sys.modules, len(made[0].to_pandas()))"
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "2"]
+
+
+def test_a_process_of_ours_finds_personal_data_without_spacy_and_can_load_it_later():
+    program = (
+        "import sys; from corpus.imports import leave_out_unused; leave_out_unused(); "
+        "from corpus.text.words import split_words; from filters.pii.personal_data import Pii; "
+        "stage = Pii(); stage.prepare(); found = stage.redact('Mail to ann@site.com, or call (212) 555-0143.'); "
+        "words = split_words(\"They don't know.\"); print('spacy' in sys.modules, words, found); "
+        "print(split_words('これは'), sys.modules['spacy'].__version__ > '3')"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "False ['They', 'do', \"n't\", 'know', '.'] Mail to <EMAIL>, or call <PHONE>.",
+        "['これは'] True",
+    ]

@@ -113,7 +113,17 @@ def test_the_kernels_rules_split_nearly_all_stretches_of_pages(english, shared_d
     assert sum(one is None for one in tokens.values()) < 0.1 * len(stretches)
 
 
+def test_the_kernels_rules_are_those_of_the_installed_spacy(english):
+    """If spaCy has changed its rules, change english_rules.cpp, write what `english_cases` returns to
+    english_cases.txt, and set the constants."""
+    assert spacy.__version__ == words.ENGLISH_SPACY
+    assert words.english_cases(english.tokenizer) == words._english_cases()
+    assert words.english_digest(english.tokenizer) == words.ENGLISH_RULES
+
+
 def test_rules_of_another_spacy_are_not_used(monkeypatch, english):
+    monkeypatch.setattr(words, "ENGLISH_SPACY", "3.0")
+    assert words._english_rules() is not None  # the rules of another version may be the same
     monkeypatch.setattr(words, "ENGLISH_RULES", "0" * 64)
     monkeypatch.setattr(words, "_tables", {})
     assert split_words(TEXTS[0]) == spacy_words(english, TEXTS[0])
@@ -196,7 +206,7 @@ def test_a_full_table_is_replaced_and_gives_the_same(monkeypatch):
     assert len(new.kernel) == 40
     assert new._splitter is table._splitter
     monkeypatch.setattr(words, "STORE_LIMIT", 0)
-    remembered(" ".join(f"last{i}" for i in range(40)))
+    remembered(" ".join([*(f"last{i}" for i in range(40)), "北京"]))  # spaCy is loaded
     assert words._table_for("en")._splitter is not new._splitter  # its string store only grows
 
 
