@@ -52,6 +52,12 @@ def leave_out_unused() -> None:
         pa.array([True]).to_numpy(zero_copy_only=False)
 
 
+def share_process() -> None:
+    """Let `without_heavy` leave out less from now on, because code of the user will run in this process."""
+    global _process_is_ours
+    _process_is_ours = False
+
+
 @contextmanager
 def _stand_ins(names: Sequence[str]) -> Iterator[None]:
     sys.meta_path.insert(0, finder := _StandIns(names))

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from corpus.errors import ConfigError, reason_of
+from corpus.imports import share_process
 from corpus.stage import Stage
 
 
@@ -85,6 +86,7 @@ def load_plugin(plugin: Plugin) -> ModuleType:
         assert spec.loader is not None
         loaded = importlib.util.module_from_spec(spec)
         sys.modules[name] = loaded
+        share_process()
         try:
             spec.loader.exec_module(loaded)
         except Exception as error:

@@ -130,11 +130,16 @@ def _open_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
-def main() -> None:
+def program() -> None:
+    """Run the command line in a process of its own."""
+    main(own_process=True)
+
+
+def main(own_process: bool = False) -> None:
     """Run the command line. An expected failure prints what is wrong and what to do."""
     _open_streams()
     try:
-        cli(standalone_mode=False)
+        cli(standalone_mode=False, obj=own_process)
     except click.ClickException as error:
         shown = io.StringIO()
         error.show(file=shown)
@@ -159,4 +164,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    program()

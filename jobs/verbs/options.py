@@ -16,6 +16,7 @@ import click
 from corpus.cpus import usable_cpus
 from corpus.documents.columns import USUAL
 from corpus.errors import ConfigError
+from corpus.imports import leave_out_unused
 from corpus.net.urls import is_url, is_utf8, redact
 from corpus.sandbox.guard import GuardSettings
 from corpus.storage.store import Location
@@ -179,6 +180,8 @@ def engine_options(command: Command) -> Command:
             raise click.UsageError("--ray starts Ray here, --address joins a cluster. Leave one of them out.")
         if not ray:
             address = address or address_of_environment()
+        if click.get_current_context().obj:  # this process runs nothing else
+            leave_out_unused()
         command(where=Where(workers, ray, address, insecure), **others)
 
     return with_options(options, called)

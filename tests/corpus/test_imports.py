@@ -57,3 +57,15 @@ def test_a_process_of_ours_finds_personal_data_without_spacy_and_can_load_it_lat
         "False ['They', 'do', \"n't\", 'know', '.'] Mail to <EMAIL>, or call <PHONE>.",
         "['これは'] True",
     ]
+
+
+def test_a_process_with_a_plugin_leaves_nothing_out(tmp_path):
+    (tmp_path / "own.py").write_text("from corpus import Stage\n\n\nclass Own(Stage):\n    name = 'own'\n")
+    program = (
+        "import sys; from corpus.imports import leave_out_unused; leave_out_unused(); "
+        "from corpus.plugins import read_plugin, stages_of; from filters.pii.personal_data import Pii; "
+        f"stages_of([read_plugin({str(tmp_path / 'own.py')!r})]); Pii().prepare(); import presidio_analyzer; "
+        "print(presidio_analyzer.nlp_engine.SpacyNlpEngine.__module__)"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "presidio_analyzer.nlp_engine.spacy_nlp_engine", done.stderr
