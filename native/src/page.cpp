@@ -256,9 +256,11 @@ class Reader {
         page_.blocks.pop_back();
         while (!page_.link_words.empty() && page_.link_words.back().block == page_.blocks.size())
           page_.link_words.pop_back();
-      } else {
-        text.push_back('\n');
       }
+      // formatting may begin or end in what was taken away
+      const auto left = static_cast<std::uint32_t>(text.size());
+      for (auto mark = page_.marks.rbegin(); mark != page_.marks.rend() && mark->at > left; ++mark) mark->at = left;
+      if (page_.blocks.size() == static_cast<std::size_t>(block_) + 1) text.push_back('\n');
       block_ = -1;
     }
     indent_.clear();

@@ -55,11 +55,11 @@ std::string bytes_of(const char* path) {
 
 // Gives each stretch that waits for tokens two: its first byte of ASCII, and the rest.
 void split(StretchTable& table, const std::vector<std::uint32_t>& numbers) {
-  for (const StretchTable::Waiting& one : table.waiting(numbers)) {
-    const std::string stretch = table.stretch(one.number);
+  for (const std::uint32_t number : table.waiting(numbers)) {
+    const std::string stretch = table.stretch(number);
     const bool ascii = stretch.size() > 1 && static_cast<unsigned char>(stretch[0]) < 128;
-    table.set_tokens(one.number, ascii ? std::vector<std::string>{stretch.substr(0, 1), stretch.substr(1)}
-                                       : std::vector<std::string>{stretch});
+    table.set_tokens(number, ascii ? std::vector<std::string>{stretch.substr(0, 1), stretch.substr(1)}
+                                   : std::vector<std::string>{stretch});
   }
 }
 
@@ -70,7 +70,8 @@ int main(int count, char** paths) {
   const std::string file = bytes_of(paths[1]);
   const FastText model(file);
   Digest markup("markup"), blocks("blocks"), language("language"), words("words"), lines("lines"), trees("trees");
-  StretchTable table({CharSet(".,!?;:()\"'-"), CharSet(".!?")}, std::vector<std::string>{"don't", "Mr."}, nullptr);
+  const std::vector<EnglishRules::SpecialCase> cases = {{"don't", {"do", "n't"}}, {"Mr.", {"Mr."}}, {":)", {":)"}}};
+  StretchTable table({CharSet(".,!?;:()\"'-"), CharSet(".!?")}, std::make_shared<EnglishRules>(cases), nullptr);
   std::vector<std::uint32_t> factors, summands;
   for (std::uint32_t i = 0; i < 112; ++i) factors.push_back(2654435761U * i | 1), summands.push_back(40503U * i);
   for (int i = 2; i < count; ++i) {

@@ -37,6 +37,10 @@ CASES = {
     "code within a text": ("a <code>b_c</code> and <code>d`e</code>", "a `b_c` and ``d`e``"),
     "bold and italic": ("a <b>b</b> <i>c</i> <em><strong>d</strong></em>", "a **b** *c* ***d***"),
     "spaces within bold": ("a<b> b </b>c", "a **b** c"),
+    "formats after spaces that code ended with": (
+        f"<pre>a<b>b{' ' * 40}</b></pre><p>c <i>d</i> e<p>{'f ' * 20}<i>g</i>",
+        f"```\nab\n```\n\nc *d* e\n\n{'f ' * 20}*g*",
+    ),
     "bold beside a letter": ("a<b>b</b>c", "a**b**c"),
     "bold punctuation beside a letter is left": ("a<b>(b)</b>c", "a(b)c"),
     "bold across a break of blocks": ("<b>a<p>b</b>", "a\n\nb"),
