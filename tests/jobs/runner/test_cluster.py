@@ -2,6 +2,7 @@
 Also the files in deploy/, as far as they can be checked without a cloud."""
 
 import copy
+import functools
 import http.client
 import os
 import re
@@ -342,7 +343,9 @@ def slurm_job(tmp_path):
 
     def start(**more):
         command = [DEPLOY / "slurm.sh", "build", "a b.warc.gz", "-o", "/shared/out"]
-        return subprocess.Popen(command, env=env | more, stdout=subprocess.DEVNULL)
+        # a shell ignores SIGINT for what it starts in the background, and no script can catch what was ignored before
+        caught = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        return subprocess.Popen(command, env=env | more, stdout=subprocess.DEVNULL, preexec_fn=caught)
 
     def lines():
         said = Path(env["SAID"])
