@@ -79,8 +79,6 @@ class EnglishRules:
     tokens."""
 
     def __init__(self, special_cases: Mapping[str, Sequence[str]]) -> None: ...
-    def split(self, stretch: str) -> list[str] | None:
-        """Return the tokens, or None for a stretch that is long or has other characters than the kernel knows."""
 
 class StretchTable:
     """The stretches of texts (runs of characters without whitespace) and their words, as numbers. Safe in threads.

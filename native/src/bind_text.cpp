@@ -105,15 +105,7 @@ void bind_text(nb::module_& m) {
             }
             new (self) EnglishRules(cases);
           },
-          nb::arg("special_cases"))
-      .def("split", [](const EnglishRules& self, const nb::str& stretch) -> nb::object {
-        const Utf8 utf8(stretch);
-        Tokens tokens;
-        if (!self.split(utf8.view(), tokens)) return nb::none();
-        nb::list found;
-        for (const std::string_view token : tokens) found.append(as_str(token));
-        return found;
-      });
+          nb::arg("special_cases"));
 
   using Table = StretchTable;
   nb::class_<Table>(m, "StretchTable")

@@ -171,6 +171,24 @@ std::size_t infix_at(const Characters& c, std::size_t begin, std::size_t at, std
   return is_dash && at + hyphens < end && (c.kinds[at + hyphens] & kLetter) != 0 ? hyphens : 0;
 }
 
+// Returns the ends of texts that follow each other, in bytes.
+template <typename Texts>
+std::vector<std::size_t> ends_of(const Texts& texts) {
+  std::vector<std::size_t> ends;
+  std::size_t end = 0;
+  for (const std::string_view text : texts) ends.push_back(end += text.size());
+  return ends;
+}
+
+// Adds the parts of a text that end at these bytes.
+void add_parts(std::string_view text, const std::vector<std::size_t>& ends, Tokens& tokens) {
+  std::size_t begin = 0;
+  for (const std::size_t end : ends) {
+    tokens.push_back(text.substr(begin, end - begin));
+    begin = end;
+  }
+}
+
 bool is_label_end(char32_t code) {
   return code < 0x80 ? is_letter(static_cast<char>(code)) || is_digit(static_cast<char>(code)) : code >= 0xA1;
 }
@@ -294,15 +312,7 @@ class EnglishRules::Splitter {
   }
 
   void split_rest(std::size_t begin, std::size_t end) {
-    if (const Special* found = special(begin, end)) {
-      const std::string_view text = chars_.part(begin, end);
-      std::size_t from = 0;
-      for (const std::size_t to : found->ends) {
-        tokens_.push_back(text.substr(from, to - from));
-        from = to;
-      }
-      return;
-    }
+    if (const Special* found = special(begin, end)) return add_parts(chars_.part(begin, end), found->ends, tokens_);
     std::size_t from = begin;
     if (!is_url(chars_, begin, end)) {
       for (std::size_t at = begin; at < end;) {
@@ -329,13 +339,9 @@ EnglishRules::EnglishRules(const std::vector<SpecialCase>& special_cases) {
     Characters chars;
     if (!chars.read(text) || text.empty()) continue;
     if (special_cases_.add(text) != specials_.size()) continue;
-    Special made;
-    std::size_t end = 0;
-    for (const std::string& token : tokens) made.ends.push_back(end += token.size());
     Tokens plain;
     Splitter(*this, chars, false, plain).split();
-    end = 0;
-    for (const std::string_view token : plain) made.plain_ends.push_back(end += token.size());
+    Special made{ends_of(tokens), ends_of(plain)};
     made.is_merged = prefix_of(chars, 0, chars.size) != 0 || suffix_of(chars, 0, chars.size) != 0;
     for (std::size_t at = 0; at < chars.size; ++at) {
       made.is_merged = made.is_merged || infix_at(chars, 0, at, chars.size) != 0;
@@ -406,11 +412,7 @@ void EnglishRules::merge_specials(Tokens& tokens, std::size_t first) const {
       merged.push_back(tokens[at++]);
       continue;
     }
-    std::size_t from = 0;
-    for (const std::size_t to : one->special->ends) {
-      merged.push_back(one->text.substr(from, to - from));
-      from = to;
-    }
+    add_parts(one->text, one->special->ends, merged);
     at = one->end;
   }
   tokens = std::move(merged);

@@ -256,16 +256,22 @@ class Reader {
         page_.blocks.pop_back();
         while (!page_.link_words.empty() && page_.link_words.back().block == page_.blocks.size())
           page_.link_words.pop_back();
+        cut_marks();
+      } else {
+        cut_marks();
+        text.push_back('\n');
       }
-      // formatting may begin or end in what was taken away
-      const auto left = static_cast<std::uint32_t>(text.size());
-      for (auto mark = page_.marks.rbegin(); mark != page_.marks.rend() && mark->at > left; ++mark) mark->at = left;
-      if (page_.blocks.size() == static_cast<std::size_t>(block_) + 1) text.push_back('\n');
       block_ = -1;
     }
     indent_.clear();
     break_ = Break::kNone;
     breaks_in_a_row_ = 0;
+  }
+
+  // Formatting may begin or end in text that was taken away.
+  void cut_marks() {
+    const auto end = static_cast<std::uint32_t>(page_.text.size());
+    for (auto mark = page_.marks.rbegin(); mark != page_.marks.rend() && mark->at > end; ++mark) mark->at = end;
   }
 
   // Whether a block has nothing but the numbers of lines of code.

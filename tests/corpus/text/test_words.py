@@ -13,7 +13,7 @@ from corpus.errors import ConfigError
 from corpus.text import words
 from corpus.text.punctuation import PUNCTUATION, PUNCTUATION_SET, TERMINAL_PUNCTUATION
 from corpus.text.shingles import shingles_of
-from corpus.text.vocabulary import Words
+from corpus.text.vocabulary import Words, new_table
 from corpus.text.words import SEGMENTED, check_language, check_segmenter, split_words, stretches_of
 from tests.growth import assert_linear
 from tests.reference.sentences import count_sentences
@@ -93,7 +93,7 @@ PARTS = [
 @settings(max_examples=2_000)
 @given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=9).map("".join))
 def test_the_kernels_rules_for_english_give_the_tokens_of_spacy(english, stretch):
-    tokens = words._table_for("en")._splitter.rules.split(stretch)
+    tokens = new_table(words._table_for("en")._splitter.rules).look_up(stretch)
     assert tokens is None or tokens == spacy_words(english, stretch)
 
 
@@ -105,9 +105,9 @@ def test_common_stretches_have_the_tokens_of_spacy(english, stretch):
 
 def test_the_kernels_rules_split_nearly_all_stretches_of_pages(english, shared_data):
     texts = pq.read_table(shared_data / "parity" / "datatrove_0.10.1.parquet", columns=["text"])["text"].to_pylist()
-    rules = words._table_for("en")._splitter.rules
+    table = new_table(words._table_for("en")._splitter.rules)
     stretches = sorted({stretch for text in filter(None, texts[::40]) for stretch in text.split()})
-    tokens = {stretch: rules.split(stretch) for stretch in stretches}
+    tokens = {stretch: table.look_up(stretch) for stretch in stretches}
     for stretch in stretches[::3]:
         assert tokens[stretch] is None or tokens[stretch] == spacy_words(english, stretch)
     assert sum(one is None for one in tokens.values()) < 0.1 * len(stretches)
