@@ -12,7 +12,7 @@ All sides run on the same CPU, one after the other. In every round each side goe
 CPU time is the user and system time of the process and its children. Both sides time three parts of the work apart:
 from reading to the last filter; MinHash signatures of the pages that are left; removal of personal data from them. See
 `benchmarks/peer` for what each side runs, and docs/speed.md for how they differ. A whole `corpus build` is timed too,
-as a user starts it.
+as a user starts it. A build of those 5 pages tells its start-up, which a crawl has once for each worker.
 """
 
 import argparse
@@ -310,8 +310,11 @@ def report_stages(say: Report, archive: str, turns: dict[str, list[dict]], names
     row("personal data", lambda done: done["pii"])
 
 
-def report_crawl(say: Report, archive: str, turns: dict[str, list[dict]], builds: dict[str, list[dict]]) -> None:
-    """Print the time and disk that a whole crawl of such pages would take, from the medians."""
+def report_crawl(
+    say: Report, archive: str, turns: dict[str, list[dict]], begun: dict[str, list[dict]], builds: dict[str, list[dict]]
+) -> None:
+    """Print the time and disk that a whole crawl of such pages would take, from the medians. The rows of whole builds
+    leave out what a build of the first pages takes too: a crawl has it once for each worker, not for each archive."""
     pages = turns["ours"][0]["archives"][archive]["pages"]
     say(
         f"\nOne Common Crawl ({CRAWL_ARCHIVES:,} archives, {CRAWL_PAGES:,} pages), if its pages were those of {archive}"
@@ -321,7 +324,11 @@ def report_crawl(say: Report, archive: str, turns: dict[str, list[dict]], builds
         / pages
         for name, mine in turns.items()
     }
-    each |= {WHOLE[recipe]: statistics.median(run["cpu"] for run in runs) / pages for recipe, runs in builds.items()}
+    for recipe, runs in builds.items():
+        started = zip(runs, begun[recipe], strict=True)
+        each[WHOLE[recipe]] = statistics.median(run["cpu"] - begin["cpu"] for run, begin in started) / (
+            pages - FIRST_PAGES
+        )
     for name, seconds in each.items():
         say(f"  {name:44}{seconds * CRAWL_PAGES / 3600:12,.0f} core-hours{1e3 * seconds:9.2f} ms a page")
     read, written = (statistics.median(run[kind] for run in builds["fineweb"]) / pages for kind in ("read", "written"))
@@ -356,7 +363,9 @@ def main() -> None:
             if not run_side(side, [begin], [], options.cpu, scratch)["archives"][begin.name]["kept"]:
                 raise SystemExit(f"{side.name} keeps none of the first {FIRST_PAGES} pages: something is amiss.")
         turns: dict[str, list[dict]] = {side.name: [] for side in compared}
-        builds: dict[str, dict[str, list[dict]]] = {path.name: {recipe: [] for recipe in WHOLE} for path in timed}
+        builds: dict[str, dict[str, list[dict]]] = {
+            path.name: {recipe: [] for recipe in WHOLE} for path in (begin, *timed)
+        }
         say(machine_line() + f"; all on CPU {options.cpu}")
         order = ", ".join(path.name for path in timed)
         say(f"start-up: {FIRST_PAGES} pages of {timed[-1].name}; warming: {warm.name}; then {order}")
@@ -364,7 +373,7 @@ def main() -> None:
             for side in compared:
                 turns[side.name].append(run_side(side, [begin, warm, *timed], timed, options.cpu, scratch))
                 print(f"round {number + 1}: {side.name} done", file=sys.stderr, flush=True)
-            for path, recipe in itertools.product(timed, WHOLE):
+            for path, recipe in itertools.product((begin, *timed), WHOLE):
                 builds[path.name][recipe].append(run_build(path, recipe, options.cpu, scratch))
             RAW.write_text(json.dumps({"turns": turns, "builds": builds}, indent=1))
     say(f"after the rounds, {machine_line().partition(', ')[2]}")
@@ -380,10 +389,11 @@ def main() -> None:
         peak, own = (max(turn["memory"][kind] for turn in mine) / 1e6 for kind in ("pss", "own"))
         say(f"  {side.name:30}{start:>20}{peak:18.0f}{own:18.0f}")
     for recipe, name in WHOLE.items():
+        start = spread([run["cpu"] for run in builds[begin.name][recipe]])
         whole = [run for runs in builds.values() for run in runs[recipe]]
         peak, own = (max(run[kind] for run in whole) / 1e6 for kind in ("pss", "own"))
-        say(f"  {name:30}{'':20}{peak:18.0f}{own:18.0f}")
-    report_crawl(say, timed[0].name, turns, builds[timed[0].name])
+        say(f"  {name:30}{start:>20}{peak:18.0f}{own:18.0f}")
+    report_crawl(say, timed[0].name, turns, builds[begin.name], builds[timed[0].name])
     if options.save:
         FIGURES.parent.mkdir(exist_ok=True)
         FIGURES.write_text("\n".join(say.lines) + "\n")

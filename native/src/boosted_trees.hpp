@@ -26,28 +26,25 @@ class BoostedTrees {
   std::size_t shared_features() const { return shared_features_; }
 
  private:
-  // A leaf leads to itself, so that the walks of several rows may take the same number of steps.
-  struct Step {
-    std::int32_t threshold;
-    std::uint16_t feature;
-    std::uint16_t next[2];
+  // The smallest and the largest value of each feature in some rows.
+  struct Ranges {
+    std::vector<std::int32_t> least, most;
   };
-  struct Range {
-    std::int32_t least, most;
-  };
-  // The trees without the decisions that are the same for all values within some ranges.
+  // The decisions on which some rows differ, tree by tree. Children come after their parents, and their places count
+  // from the first node of the tree.
   struct Pruned {
-    std::vector<Step> steps;
-    std::vector<std::uint16_t> target;  // the step at which a step ends up
-    std::vector<std::uint16_t> height;
+    std::vector<TreeNode> nodes;
+    std::vector<std::size_t> ends;  // where the nodes of a tree end
+    std::int32_t sum = 0;           // of the leaves of all other trees
   };
+  class Columns;
 
-  void prune(const std::vector<Range>& ranges, Pruned& pruned) const;
+  std::int32_t decided(std::int32_t place, const Ranges& ranges) const;
+  void prune(const Ranges& ranges, Pruned& pruned) const;
 
-  std::vector<Step> steps_;
-  std::vector<std::int16_t> values_;  // of the leaf at each step
-  std::vector<std::uint16_t> roots_;
-  std::size_t nodes_ = 0;
+  std::vector<TreeNode> nodes_;
+  std::vector<std::int16_t> leaves_;
+  std::vector<std::int32_t> roots_;
   std::size_t row_features_, shared_features_;
 };
 
