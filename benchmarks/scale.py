@@ -1,8 +1,6 @@
 """What the driver of a whole crawl takes: CPU per unit, memory, the first task, a continued run, the books.
 
-    python -m benchmarks.scale [pass|after|all|costs] [--smallest 1000] [--largest 1000000] [--workers 1000] [--save]
-
-`costs` measures nothing: it prints the dollars for a crawl, from saved figures and list prices.
+    python -m benchmarks.scale [pass|after|all] [--smallest 1000] [--largest 1000000] [--workers 1000] [--save]
 
 The driver's code is the real one, from the list of a crawl to the last commit of the pass. The workers are simulated
 (`benchmarks.simulated`), and so are the units: 32 for an archive, each with a commit like that of the default recipe.
@@ -288,49 +286,6 @@ def line_after(found: dict[str, Any], lines: bool) -> str:
     return f"{units:7d} {name:7} {found['tasks']:7d}  {each} {most:9d} {found['books'] / 1e6:9.1f}"
 
 
-MACHINES = (
-    ("AWS us-east-1 c7i", 32, 1.428, 0.5454),
-    ("AWS us-east-1 c7a", 64, 3.28448, 1.4381),
-    ("Google us-central1 c3d", 30, 1.12047, 0.17847),
-)
-"""Machines of two clouds: vCPUs, and dollars for an hour on demand and at spot prices.
-
-They are c7i.8xlarge, c7a.16xlarge and c3d-highcpu-30. AWS has a spot price for each zone; this is the median of the
-five zones with numbers. The prices were read on 2026-11-29 in stored copies of SkyPilot's catalog, whose dates are not
-known: https://github.com/skypilot-org/skypilot-catalog, catalogs/v8/aws/vms.csv at commit 00148f2af367, and
-catalogs/v8/gcp/vms.csv at commit 8427bbff988a. The clouds' own pages could not be reached from here. In us-east4, near
-Common Crawl, Google's spot price was 0.40303.
-"""
-
-WORK = (
-    ("pass, `default`", "ours, default, steady state"),
-    ("whole build, `default`", "whole build, `default`"),
-    ("pass, `fineweb`", "ours, steady state"),
-    ("whole build, `fineweb`", "whole `corpus build`"),
-    ("datatrove's pass", "datatrove, steady state"),
-)
-"""Names for the table, and the names that vs_datatrove.txt has for their milliseconds a page."""
-
-
-def costs() -> list[str]:
-    """Core-hours and dollars for a crawl: the saved milliseconds a page times list prices of a vCPU for an hour."""
-    saved = (FIGURES / "vs_datatrove.txt").read_text()
-    columns = [f"{name} {how}" for name, *_ in MACHINES for how in ("on demand", "spot")]
-    prices = [price / cpus for _, cpus, *both in MACHINES for price in both]
-    said = ["A vCPU for an hour, list prices as read on 2026-11-29 in stored copies:"]
-    said += [f"  {name:33} ${price:.4f}" for name, price in zip(columns, prices, strict=True)]
-    said += ["", f"A crawl of {CRAWL_PAGES:,} pages like those of mixed-00000.warc.gz, dollars for CPUs alone:"]
-    said += [f"  {'':24}{'':12}" + "".join(f"{name.split()[-1]:>20}" for name, *_ in MACHINES)]
-    said += [f"  {'':24}{'core-hours':>12}" + f"{'on demand':>12}{'spot':>8}" * len(MACHINES)]
-    for name, line in WORK:
-        found = re.search(rf"^  {re.escape(line)} +[\d,]+ core-hours +([\d.]+) ms a page$", saved, re.MULTILINE)
-        assert found, line
-        hours = float(found[1]) * CRAWL_PAGES / 3.6e6
-        dollars = "".join(f"{hours * price:{12 - 4 * (n % 2)},.0f}" for n, price in enumerate(prices))
-        said.append(f"  {name:24}{hours:12,.0f}{dollars}")
-    return said
-
-
 HEAD = "  units workers   pass/unit  read/unit  peak MB first task first unit continued   state   books MB  files"
 
 
@@ -357,11 +312,11 @@ def line(found: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["all", "pass", "after", "costs"], default="all")
+    parser.add_argument("what", nargs="?", choices=["all", "pass", "after"], default="all")
     parser.add_argument("--smallest", type=int, default=10**3)
     parser.add_argument("--largest", type=int, default=10**6)
     parser.add_argument("--workers", type=int, action="append")
-    parser.add_argument("--save", action="store_true", help="Save the figures for docs/scale.md and docs/cluster.md.")
+    parser.add_argument("--save", action="store_true", help="Save the figures for docs/scale.md.")
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--after", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--lines", action="store_true", help=argparse.SUPPRESS)
@@ -372,11 +327,6 @@ def main() -> None:
         return
     if given.one:
         one(given.one, given.workers[0], given.kill_after)
-        return
-    if given.what == "costs":
-        print("\n".join(costs()))
-        if given.save:
-            (FIGURES / "costs.txt").write_text("\n".join(costs()) + "\n")
         return
     sizes = [size for size in (10**3, 10**4, 10**5, 10**6, 3 * 10**6) if given.smallest <= size <= given.largest]
     saved = FIGURES / "scale.txt"

@@ -12,8 +12,8 @@ from pathlib import Path
 import click
 import pytest
 
+from benchmarks.costs import costs
 from benchmarks.quoted import DOCUMENTS, FIGURES, quoted
-from benchmarks.scale import costs
 from corpus.plugins import Plugin, stages_of
 from filters import STAGES, load_recipe, recipe_names
 from jobs.cli import cli
@@ -53,7 +53,7 @@ def test_figures_are_those_that_were_saved(path):
 
 
 def test_costs_follow_from_saved_figures():
-    assert (FIGURES / "costs.txt").read_text().splitlines() == costs(), "run `python -m benchmarks.scale costs --save`"
+    assert (FIGURES / "costs.txt").read_text().splitlines() == costs(), "run `python -m benchmarks.costs --save`"
 
 
 def test_readme_names_every_recipe_and_verb():
