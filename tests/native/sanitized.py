@@ -1,13 +1,16 @@
 """Sends mutated pages and models through kernels, which may have been built with sanitizers, and prints a digest of
 their results:
 
-python -m tests.native.sanitized KERNELS.so SEED COUNT
+python -m tests.native.sanitized KERNELS.so SEED COUNT [BYTES]
+
+A page is a piece of a real page, of at most so many bytes (30,000). Small pieces meet as many mutations in less time.
 """
 
 import hashlib
 import importlib.util
 import random
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +26,8 @@ def use(path: str) -> None:
     sys.modules["native.kernels"] = native.kernels = module
 
 
-def main(seed: int, count: int) -> None:
+def main(seed: int, count: int, most: int = 30_000) -> None:
+    from corpus.text.vocabulary import new_table
     from filters.classifier.model import MODELS
     from filters.extract.blocks import load_model
     from filters.language.identification import BUNDLED
@@ -37,19 +41,26 @@ def main(seed: int, count: int) -> None:
     files = [BUNDLED.read_bytes(), (MODELS / "page_type" / "model.bin").read_bytes()]
     models = [kernels.FastText(file) for file in files]
     phrases = kernels.PhraseCounter(["a", "<p", "the ", "class=", "href", "e e"])
-    for _ in range(count):
+    rules = kernels.EnglishRules({"don't": ["do", "n't"], "a.m.": ["a.m."], "Mr.": ["Mr."], ":)": [":)"]})
+    for number in range(count):
+        if number % 100 == 0:  # a table is dear, and a page must not change what it says of the next one
+            tables = [new_table(rules, new_table(rules)), new_table(rules)]
         page, other = chance.choice(pages), chance.choice(pages)
-        html, _ = mutated(chance, page[: chance.choice((300, 3_000, 30_000))], other)
+        size = min(most, chance.choice((300, 3_000, 30_000)))
+        start = chance.choice((0, chance.randrange(len(page))))
+        html, _ = mutated(chance, page[start : start + size], other[-most:])
         if chance.random() < 0.5:
             html = html.decode("utf-8", "replace").encode()
         looks = (kernels.structure_of(html, 5), kernels.beyond_ascii(html), phrases.counts(html))
         total.update(repr(looks).encode())
-        total.update(repr(of_markup_and_text(html, html.decode("utf-8", "surrogateescape"))).encode())
+        total.update(
+            repr(of_markup_and_text(tables[number % 2], html, html.decode("utf-8", "surrogateescape"))).encode()
+        )
         if kernels.beyond_ascii(html) is not None:
             total.update(kernels.visible_text(html, chance.choice((1_000, 100_000)), 16).encode())
         for model in models:
             total.update(repr(model.predict(html, [0, 5])).encode())
-        if chance.random() < 0.1:
+        if chance.random() < 0.01:
             total.update(repr(of_damaged_model(chance, chance.choice(files), html)).encode())
         try:
             for markdown in (False, True):
@@ -64,14 +75,11 @@ def main(seed: int, count: int) -> None:
     sys.stdout.write(f"{count} pages {total.hexdigest()}\n")
 
 
-def of_markup_and_text(html: bytes, text: str) -> object:
+def of_markup_and_text(table: Any, html: bytes, text: str) -> object:
     """Return what the kernels for texts say of a page's markup, whose words are its stretches."""
-    from corpus.text.vocabulary import new_table
     from native import kernels
 
     tags = kernels.may_opt_out(html, (b"robots", b"tdm-")), kernels.may_license(html)
-    rules = kernels.EnglishRules({"don't": ["do", "n't"], "a.m.": ["a.m."], "Mr.": ["Mr."], ":)": [":)"]})
-    table = new_table(rules, new_table(rules))
     numbers, waiting = table.read(text)
     for number, stretch in waiting:
         table.set_tokens(number, [stretch[:1], stretch[1:]])
@@ -113,4 +121,4 @@ def of_damaged_model(chance: random.Random, file: bytes, text: bytes) -> object:
 
 if __name__ == "__main__":
     use(sys.argv[1])
-    main(int(sys.argv[2]), int(sys.argv[3]))
+    main(*map(int, sys.argv[2:]))
