@@ -5,7 +5,6 @@ import threading
 from contextlib import contextmanager
 from types import SimpleNamespace
 
-import openai
 import pytest
 
 from jobs.assistant.conversation import ChatFormat
@@ -48,7 +47,15 @@ def models(base_folder, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def serving(models):
+def openai():
+    """OpenAI's client. Its import takes a second, which only these tests shall wait for."""
+    import openai
+
+    return openai
+
+
+@pytest.fixture(scope="session")
+def serving(models, openai):
     """A function that serves models, for `with`. It gives the address, a client, and the workers by name."""
 
     @contextmanager

@@ -3,7 +3,6 @@
 import json
 
 import httpx2
-import openai
 import pytest
 
 from jobs.model.generate import Continuer, Sampling
@@ -19,7 +18,7 @@ def ask(served, text, model="assistant", **more):
     )
 
 
-def test_models(served):
+def test_models(served, openai):
     found = {model.id: model for model in served.client.models.list()}
     assert found["assistant"].chat
     assert found["assistant"].tools == ["shout"]
@@ -137,7 +136,7 @@ def test_calls_can_be_forbidden(served):
         assert [turn["role"] for turn in choice.turns] == ["assistant"]
 
 
-def test_a_base_model_has_no_conversations(served):
+def test_a_base_model_has_no_conversations(served, openai):
     with pytest.raises(openai.BadRequestError, match="was not trained on conversations"):
         ask(served, "hello", "base")
 

@@ -6,7 +6,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
-import openai
 import pytest
 
 from jobs.model.generate import Continuer, Sampling, draw
@@ -176,7 +175,7 @@ def test_a_body_that_is_too_large(served, chunked):
     assert f"{MOST_BODY:,}" in answer.json()["error"]["message"]
 
 
-def test_a_model_that_fails_ends_its_requests_and_goes_on(served, draws, monkeypatch, capsys):
+def test_a_model_that_fails_ends_its_requests_and_goes_on(served, draws, monkeypatch, capsys, openai):
     expected = None
     draws.go.set()
     expected = complete(served, 0)
@@ -188,7 +187,7 @@ def test_a_model_that_fails_ends_its_requests_and_goes_on(served, draws, monkeyp
     assert complete(served, 0) == expected
 
 
-def test_the_end_of_the_server_ends_its_streams(serving, tmp_path, draws):
+def test_the_end_of_the_server_ends_its_streams(serving, tmp_path, draws, openai):
     with serving(tmp_path / "votes.jsonl", "base") as made:
         draws.go.set()
         chunks = iter(made.client.completions.create(**LONG, stream=True))
