@@ -30,7 +30,7 @@ engine = "blocks"
 [[stages]]
 stage = "language"
 """
-EXAMPLE = ("--depth", 2, "--batch", 8, "--tokens", 1 << 17, "--eval-tokens", 1 << 14)
+EXAMPLE = ("--depth", 3, "--batch", 16, "--tokens", 700_000, "--eval-tokens", 1 << 14)
 QUESTIONS = ("mmlu_validation-1",)
 NOISE = (("--depth", 2, "--batch", 8, "--tokens", 1 << 15, "--eval-tokens", 1 << 14),)
 _PROGRESS = re.compile(r"^\w+ \d+/\d+|…$|^Look at|^Reading|^Interrupted")
