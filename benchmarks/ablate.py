@@ -32,7 +32,9 @@ stage = "language"
 """
 EXAMPLE = ("--depth", 3, "--batch", 16, "--tokens", 700_000, "--eval-tokens", 1 << 14)
 QUESTIONS = ("mmlu_validation-1",)
-NOISE = (("--depth", 2, "--batch", 8, "--tokens", 1 << 15, "--eval-tokens", 1 << 14),)
+NOISE = tuple(
+    ("--depth", 2, "--batch", 8, "--tokens", tokens, "--eval-tokens", 1 << 14) for tokens in (1 << 15, 1 << 17)
+)
 _PROGRESS = re.compile(r"^\w+ \d+/\d+|…$|^Look at|^Reading|^Interrupted")
 
 

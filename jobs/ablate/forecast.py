@@ -19,6 +19,7 @@ more as large models do (arXiv:2512.24503).
 NOISE: tuple[tuple[float, float, tuple[float, float]], ...] = (
     (0.36e6, 0.033e6, (0.1024, 0.0036)),
     (0.35e6, 0.131e6, (0.0511, 0.0138)),
+    (1.09e6, 0.696e6, (0.0174, 0.0092)),
     (124e6, 1.8e9, (0.0009, 0.0009)),
 )
 """Known noise: weights that scale, tokens, and the standard deviation of a difference in bits per byte between two
