@@ -19,7 +19,9 @@ std::size_t find_signs(std::string_view text, std::size_t from) {
   constexpr std::size_t kBlock = 64, kReach = kSigns.third_at;
   static_assert(kSigns.first_at <= kReach && kSigns.second_at <= kReach);
   const char* bytes = text.data();
-  const auto is_sign = [](char c, char sign) { return (c | (sign >= 'a' && sign <= 'z' ? 32 : 0)) == sign; };
+  const auto is_sign = [](char c, char sign) -> unsigned char {
+    return (c | (sign >= 'a' && sign <= 'z' ? 32 : 0)) == sign;
+  };
   const auto matches = [&](std::size_t at) {
     return is_sign(bytes[at + kSigns.first_at], kSigns.first) & is_sign(bytes[at + kSigns.second_at], kSigns.second) &
            is_sign(bytes[at + kSigns.third_at], kSigns.third);
