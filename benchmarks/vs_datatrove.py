@@ -345,6 +345,7 @@ def main() -> None:
     parser.add_argument("--cpu", type=int, default=max(os.sched_getaffinity(0)))
     parser.add_argument("--save", action="store_true", help=f"write the tables to {FIGURES.relative_to(ROOT)} too")
     options = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # pip has compiled the peer, so each process must not compile us
     data = shared_data() / "warc" if not (options.warcs and options.warm) else Path()
     timed = options.warcs or [data / "mixed-00000.warc.gz", data / "english-00000.warc.gz"]
     timed = [path.resolve() for path in timed]
