@@ -14,11 +14,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from corpus.imports import without_heavy
-
-with without_heavy():  # presidio would load transformers, which takes 3 s and which few tests use
-    import presidio_analyzer  # noqa: F401
-
 # Threads that spin while they wait for each other make small models ten times as slow on a busy machine. torch reads
 # this when it is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

@@ -17,22 +17,25 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import regex
-from presidio_analyzer import EntityRecognizer, PatternRecognizer, RecognizerResult, pattern_recognizer
-from presidio_analyzer.predefined_recognizers import (
-    CreditCardRecognizer,
-    CryptoRecognizer,
-    IbanRecognizer,
-    IpRecognizer,
-    PhoneRecognizer,
-    UsSsnRecognizer,
-)
-from presidio_analyzer.predefined_recognizers.generic import iban_recognizer
 
+from corpus.imports import without_heavy
 from filters.pii.evidence import is_address, is_card, mail_start
 from filters.pii.phone_evidence import PHONE_DIGITS, may_be_proven, phones
 from filters.pii.phone_numbers import PhoneFinder, own_span
 from filters.url.public_suffixes import domain_parser
 from native import kernels
+
+with without_heavy():  # presidio would load transformers
+    from presidio_analyzer import EntityRecognizer, PatternRecognizer, RecognizerResult, pattern_recognizer
+    from presidio_analyzer.predefined_recognizers import (
+        CreditCardRecognizer,
+        CryptoRecognizer,
+        IbanRecognizer,
+        IpRecognizer,
+        PhoneRecognizer,
+        UsSsnRecognizer,
+    )
+    from presidio_analyzer.predefined_recognizers.generic import iban_recognizer
 
 Spans = Iterator[tuple[int, int]]
 
