@@ -57,9 +57,11 @@ def costs() -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--save", action="store_true", help="Save the figures for docs/cluster.md.")
-    print("\n".join(costs()))
-    if parser.parse_args().save:
-        (FIGURES / "costs.txt").write_text("\n".join(costs()) + "\n")
+    said = "\n".join(costs())
+    given = parser.parse_args()
+    print(said)
+    if given.save:
+        (FIGURES / "costs.txt").write_text(f"{said}\n")
 
 
 if __name__ == "__main__":
