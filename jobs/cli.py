@@ -100,11 +100,21 @@ class _Verbs(click.Group):
         starts = any(argument.startswith(needed) for argument in args[1:])
         if verb in _FIRST_WORDS and starts and not {"-h", "--help"} & set(args):
             say(_FIRST_WORDS[verb])
+            if ctx.obj and verb == "build" and not _elsewhere(args):
+                from jobs.runner.local_process import start_early
+
+                start_early("filters:recipe_from_dict")
         if not verb.startswith("-") and verb not in _VERBS and self.get_command(ctx, verb) is None:
             from corpus.errors import did_you_mean
 
             raise click.UsageError(f"There is no command '{verb}'. {did_you_mean(verb, _VERBS)}", ctx)
         return super().resolve_command(ctx, args)
+
+
+def _elsewhere(args: list[str]) -> bool:
+    """Return True if a build with these arguments may run on Ray, or stop after its plan."""
+    others = any(argument.startswith(("--ray", "--address", "--dry-run")) for argument in args)
+    return others or any(name.startswith("RAY_") for name in os.environ)
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})

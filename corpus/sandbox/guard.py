@@ -12,17 +12,14 @@ import json
 import os
 import selectors
 import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import IO, Any
+from typing import Any
 
 from corpus.errors import CorpusError, InputChanged, InputUnreachable, ServerDown
 from corpus.sandbox.environment import worker_environment
+from corpus.sandbox.page_process import page_process
 from corpus.sandbox.protocol import ERROR, JOB, BatchReader, Board, FrameReader, frame_head
 from corpus.sandbox.unit import SEVERAL, Batch, Unit, UnitOptions
 from corpus.warc.record import Place
@@ -194,31 +191,8 @@ class _Worker:
         self.place: Place | None = None
         self.ended_by = ""
         self.last_words = ""
-        with ExitStack() as here, ExitStack() as kept:  # if the process can't be started, all files are closed
-            self._stderr = kept.enter_context(tempfile.TemporaryFile())
-            job_read, self._job_write = os.pipe()
-            # a job may be larger than a pipe, and the worker may hang instead of reading it
-            os.set_blocking(self._job_write, False)
-            here.callback(os.close, job_read)
-            kept.callback(os.close, self._job_write)
-            self._batch_read, batch_write = os.pipe()
-            here.callback(os.close, batch_write)
-            kept.callback(os.close, self._batch_read)
-            board = here.enter_context(_memory_file())
-            self._board = Board(board.fileno())
-            kept.callback(self._board.close)
-            fds = (job_read, batch_write, board.fileno())
-            # Start by exec, never by fork: a forked copy of a threaded Ray worker can hold locks for ever.
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "corpus.sandbox.page_worker", *map(str, fds), factory, str(os.getpid())],
-                pass_fds=fds,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._stderr,  # shown only before the first page, since libraries quote pages
-                start_new_session=True,  # Ctrl-C must reach only the driver, which lets running units finish
-                env=environment,
-            )
-            self._kept = kept.pop_all()
+        self.process = page_process(factory, environment)
+        self._board = Board(self.process.board.fileno())
 
     def run(self, job: dict[str, Any], alone: frozenset[Place], ends: float) -> Iterator[Batch]:
         """Yield the batches of one job. If the worker dies, the batches end early, and `place` and `ended_by` say how.
@@ -234,27 +208,27 @@ class _Worker:
         unsent = memoryview(frame_head(JOB, payload) + payload)
         frames, batches = FrameReader(), BatchReader()
         with selectors.DefaultSelector() as selector:
-            selector.register(self._batch_read, selectors.EVENT_READ)
-            selector.register(self._job_write, selectors.EVENT_WRITE)
+            selector.register(self.process.batches, selectors.EVENT_READ)
+            selector.register(self.process.jobs, selectors.EVENT_WRITE)
             while True:
                 if time.monotonic() > ends:
                     raise Overdue(f"A unit of {warc} takes too long.", _HUNG, self._current_place())
                 ready = {key.fd for key, _ in selector.select(_POLL_S)}
                 if not ready and self._page_overdue(alone):
-                    self._process.kill()
+                    self.process.popen.kill()
                     self._note_end("timeout")
                     return
-                if self._job_write in ready:
+                if self.process.jobs in ready:
                     try:
-                        unsent = unsent[os.write(self._job_write, unsent) :]
+                        unsent = unsent[os.write(self.process.jobs, unsent) :]
                     except BrokenPipeError:
                         self._note_end()
                         return
                     if not unsent:
-                        selector.unregister(self._job_write)
-                if self._batch_read not in ready:
+                        selector.unregister(self.process.jobs)
+                if self.process.batches not in ready:
                     continue
-                data = os.read(self._batch_read, 1 << 20)
+                data = os.read(self.process.batches, 1 << 20)
                 if not data:
                     self._note_end()
                     return
@@ -274,16 +248,16 @@ class _Worker:
         factor = self._settings.alone if notice.place in alone else 1
         if time.monotonic() - notice.wall > self._settings.page_wall_s * factor:
             return True
-        used = _cpu_seconds(self._process.pid)
+        used = _cpu_seconds(self.process.popen.pid)
         return used is not None and used - notice.cpu > self._settings.page_cpu_s * factor
 
     def _note_end(self, kind: str = "") -> None:
         """Find out where and how the worker ended."""
-        code = self._process.wait()
+        code = self.process.popen.wait()
         self.place = self._current_place()
         if not self._board.used:  # later, stderr may quote pages, also pages of earlier jobs
-            self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - 2000))
-            self.last_words = self._stderr.read().decode(errors="replace").strip()
+            self.process.stderr.seek(max(0, self.process.stderr.seek(0, os.SEEK_END) - 2000))
+            self.last_words = self.process.stderr.read().decode(errors="replace").strip()
         self.ended_by = kind or ("killed" if code == -signal.SIGKILL else "crash")
 
     def _current_place(self) -> Place | None:
@@ -304,19 +278,15 @@ class _Worker:
     def own_bytes(self) -> int:
         """Return the resident memory that the worker does not share with mapped files, or 0 if /proc is missing."""
         try:
-            with open(f"/proc/{self._process.pid}/statm") as statm:
+            with open(f"/proc/{self.process.popen.pid}/statm") as statm:
                 _, resident, shared, *_ = map(int, statm.read().split())
         except OSError:
             return 0
         return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
 
-    def kill(self) -> None:
-        self._process.kill()
-
     def close(self) -> None:
-        self.kill()
-        self._process.wait()
-        self._kept.close()
+        self._board.close()
+        self.process.close()
 
 
 def _cpu_seconds(pid: int) -> float | None:
@@ -325,13 +295,3 @@ def _cpu_seconds(pid: int) -> float | None:
         return time.clock_gettime(~pid << 3 | 2)
     except OSError:
         return None
-
-
-def _memory_file() -> IO[bytes]:
-    """Open a file for the board, in memory if possible.
-
-    On a full disk, writing to a mapped file would kill the page worker, and its page would be blamed.
-    """
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("corpus-board"), "w+b")
-    return tempfile.TemporaryFile()

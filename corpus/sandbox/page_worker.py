@@ -15,7 +15,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 from corpus.errors import InputError, class_of, traced
@@ -40,6 +40,8 @@ def main(argv: list[str]) -> None:
     die_with_parent(int(argv[4]))
     leave_no_core()
     leave_out_unused()
+    with suppress(Exception):  # the first job reports the error
+        importlib.import_module(argv[3].partition(":")[0])  # it may be some time until the first job comes
     board = Board(fd_board)
     pipeline: Pipeline | None = None
     own = 0

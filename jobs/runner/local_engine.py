@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter, deque
 from contextlib import suppress
@@ -14,8 +12,8 @@ from dataclasses import dataclass
 from selectors import EVENT_READ, DefaultSelector
 
 from corpus.errors import CorpusError
-from corpus.sandbox.environment import python_path
 from jobs.runner import retries
+from jobs.runner.local_process import local_process
 from jobs.runner.retries import Answer, Function, Payload
 
 
@@ -118,13 +116,7 @@ class _Worker:
     """The driver's side of a worker process (`jobs.runner.local_worker`)."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "jobs.runner.local_worker", str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C must reach only the driver, which lets running tasks finish
-            env={"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": python_path()},
-        )
+        self._process = local_process()
         assert self._process.stdin and self._process.stdout
         self._requests, self.answers = self._process.stdin, self._process.stdout
         self.alive = True

@@ -72,7 +72,7 @@ class PageWorker:
 
     def _pid(self) -> int:
         worker = self.guard._worker
-        return worker._process.pid if worker else 0
+        return worker.process.popen.pid if worker else 0
 
     def close(self) -> None:
         self.guard.close()

@@ -1,6 +1,7 @@
 """The command line: exit codes, one-sentence errors, help with examples, JSON on stdout and text for people on
 stderr."""
 
+import contextlib
 import io
 import json
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
-from jobs.cli import cli
+from jobs.cli import cli, main
 from jobs.runner.progress import Progress
 from tests.commands import run_command
 from tests.jobs.build.test_build import tree
@@ -31,6 +32,35 @@ def commands(group=cli, path=()):
             yield from commands(command, (*path, name))
         else:
             yield (*path, name), command
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "own_process", "early"),
+    [
+        (["build", "no.warc.gz", "-o", "out"], {}, True, True),
+        (["build", "no.warc.gz", "-o", "out", "--dry-run"], {}, True, False),
+        (["build", "no.warc.gz", "-o", "out", "--ray"], {}, True, False),
+        (["build", "no.warc.gz", "--address=auto", "--out=out"], {}, True, False),
+        (["build", "no.warc.gz", "-o", "out"], {"RAY_ADDRESS": "here:1"}, True, False),
+        (["build", "no.warc.gz", "-o", "out", "--help"], {}, True, False),
+        (["build", "no.warc.gz"], {}, True, False),
+        (["verify", "-o", "out"], {}, True, False),
+        (["build", "no.warc.gz", "-o", "out"], {}, False, False),
+    ],
+)
+def test_only_a_build_by_processes_of_this_machine_starts_one_early(
+    words, environment, own_process, early, tmp_path, monkeypatch
+):
+    started = []
+    monkeypatch.setattr("jobs.runner.local_process.start_early", started.append)
+    monkeypatch.setattr(sys, "argv", ["corpus", *words])
+    monkeypatch.chdir(tmp_path)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("jobs.verbs.options.leave_out_unused", lambda: None)
+    with contextlib.suppress(SystemExit):
+        main(own_process)
+    assert started == (["filters:recipe_from_dict"] if early else [])
 
 
 @pytest.mark.parametrize("verb", [words for words, _ in commands()], ids=" ".join)

@@ -13,7 +13,8 @@ import pytest
 
 from corpus.revise.portion_replay import PageReader
 from corpus.sandbox.footprint import read_footprint
-from corpus.sandbox.guard import Guard, GuardSettings, Overdue, WorkerError, _memory_file
+from corpus.sandbox.guard import Guard, GuardSettings, Overdue, WorkerError
+from corpus.sandbox.page_process import _memory_file
 from corpus.sandbox.protocol import JOB, write_frame
 from corpus.sandbox.unit import Unit, UnitOptions
 from corpus.tables.ledger import add_counts, no_counts
@@ -153,7 +154,7 @@ def test_a_worker_killed_from_outside_changes_nothing(tmp_path):
 def test_a_worker_killed_between_units_is_replaced(guard, tmp_path):
     path = crawl(tmp_path / "w.warc.gz", "a", "b")
     first = GuardedRun(guard, path)
-    process = guard._worker._process
+    process = guard._worker.process.popen
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert GuardedRun(guard, path).rows == first.rows
@@ -162,9 +163,9 @@ def test_a_worker_killed_between_units_is_replaced(guard, tmp_path):
 def test_the_worker_is_kept_from_unit_to_unit(guard, tmp_path):
     path = crawl(tmp_path / "w.warc.gz", "a")
     GuardedRun(guard, path)
-    pid = guard._worker._process.pid
+    pid = guard._worker.process.popen.pid
     GuardedRun(guard, path)
-    assert guard._worker._process.pid == pid
+    assert guard._worker.process.popen.pid == pid
 
 
 def test_a_unit_past_its_time_is_ended_and_its_record_named(tmp_path, monkeypatch):

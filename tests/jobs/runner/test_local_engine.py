@@ -6,10 +6,13 @@ import contextlib
 import errno
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from corpus.errors import CorpusError
+from jobs.runner import local_process
 from jobs.runner.engine import AtOnce, Stop
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.loop import Task, run
@@ -56,6 +59,23 @@ def test_processes_are_kept_from_task_to_task(engine) -> None:
     pids = {one.result["pid"] for one in play(engine, *[{}] * 6)} | {one.result["pid"] for one in play(engine, {})}
     assert os.getpid() not in pids
     assert len(pids) <= 2
+
+
+def test_a_process_that_was_started_early_gets_the_first_task(engine) -> None:
+    local_process.start_early("filters:recipe_from_dict")
+    (early,) = local_process._early
+    first, *_ = play(engine, {})
+    assert first.result["pid"] == early.pid
+    assert not local_process._early
+
+
+def test_an_early_process_without_a_task_ends_with_its_command() -> None:
+    script = (
+        "from jobs.runner import local_process; local_process.start_early('filters:recipe_from_dict'); "
+        "print(local_process._early[0].pid)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert state(int(done.stdout)) == ""
 
 
 @pytest.mark.parametrize(
