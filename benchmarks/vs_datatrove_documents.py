@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.machine import machine_line
 from benchmarks.peer.clock import Lap
-from benchmarks.vs_datatrove import VENV, make_environment, run_pinned
+from benchmarks.peer_process import VENV, make_environment, run_pinned
 from corpus.documents.columns import choose_columns
 from corpus.documents.files import columns_in, format_of, plan_documents, read_part
 from corpus.sandbox.page_worker import settle

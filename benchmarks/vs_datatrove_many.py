@@ -23,8 +23,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from benchmarks.peer_process import VENV, make_environment
 from benchmarks.recipe_many import CONFIGS
-from benchmarks.vs_datatrove import VENV, make_environment
 from corpus.document import Document
 from corpus.outcome import KEPT, Outcome
 from filters import load_recipe

@@ -160,7 +160,9 @@ def run_info(
         "complete": not given_up,
         **{key: identity[key] for key in ("recipe", "resources", "versions")},
         "fingerprint": run.plan.fingerprint,
-        **{key: identity[key] for key in ("inputs", "against", "removed")},
+        # an input that could not be looked up has no size and no identity
+        "inputs": [{"name": "", "bytes": 0, "identity": "", **item} for item in identity["inputs"]],
+        **{key: identity[key] for key in ("against", "removed")},
         **{key: identity[key] for key in OPTIONAL if key in identity},
         **({"removed_urls": "sha256"} if takedown_of(run.execution.store).hides else {}),
         "records": counts,

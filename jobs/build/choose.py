@@ -179,13 +179,15 @@ def _sent(store: Store, file: IndexFile, archives: Sequence[str], size: int) -> 
 
 
 class VolumeCaptures:
-    """The captures of the archives of one volume, in the order of archives and offsets, each once."""
+    """The captures of archives of one volume, in the order of archives and offsets, each once."""
 
-    def __init__(self, store: Store, chosen: str, volume: int) -> None:
-        """`chosen` is `Chosen.list`."""
+    def __init__(self, store: Store, chosen: str, volume: int, archives: range | None = None) -> None:
+        """`chosen` is `Chosen.list`. `archives` are numbers in the volume. Without them, all archives count."""
         parts = [Part(**entry["captures_found"]) for entry in get_value(store, chosen)]
         batches = [batch for part in parts for batch in read_box(store, part, volume, _SENT_SCHEMA)]
         rows = pa.Table.from_batches(batches, _SENT_SCHEMA)
+        if archives is not None:
+            rows = rows.filter((pc.field("archive") >= archives.start) & (pc.field("archive") < archives.stop))
         rows = rows.sort_by([(name, "ascending") for name in _SENT_SCHEMA.names]).combine_chunks()
         archive, offset = (rows[name].to_numpy() for name in ("archive", "offset"))
         first = np.append(True, (archive[1:] != archive[:-1]) | (offset[1:] != offset[:-1]))[: len(archive)]

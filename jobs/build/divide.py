@@ -51,8 +51,10 @@ class Divided:
 
 
 def divide_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Divide the inputs of a volume, or check the inputs of a volume that is done. If pages were chosen, only the
-    archives that have such pages are looked up and returned.
+    """Divide inputs of a volume, or check the inputs of a volume that is done. If pages were chosen, only the archives
+    that have such pages are looked up and returned.
+
+    `first` is the number of the first of these inputs in the volume.
 
     Raises InputChanged if an input is not the one that was divided.
     """
@@ -61,9 +63,12 @@ def divide_task(payload: dict[str, Any]) -> dict[str, Any]:
     items = [Input(**one) for one in payload["inputs"]]
     key = commit_key("divided", {"inputs": [item.name for item in items]}, payload["depends"])
     done = read_commit(store, key)
-    captures = VolumeCaptures(store, chosen, payload["volume"]) if chosen and done is None else None
-    if captures is not None:
-        items = [items[number] for number in captures.archives]
+    first, captures = payload["first"], None
+    if chosen and done is None:
+        captures = VolumeCaptures(store, chosen, payload["volume"], range(first, first + len(items)))
+        items = [items[number - first] for number in captures.archives]
+        if not items:
+            return {"inputs": [], "divided": [], "captures": 0}
     elif done is not None:
         there = {entry["name"] for entry in done.facts["inputs"]}
         items = [item for item in items if item.name in there]

@@ -21,6 +21,7 @@ from corpus.storage.store import Store
 from corpus.warc.record import record_id
 from jobs.build.choose import CAPTURES_IN_UNIT, Chosen
 from jobs.build.divide import divide_task, divided_of
+from jobs.build.inputs import Input
 from jobs.build.plan import Build
 from jobs.build.volumes import Volume, volume_size, volumes_of
 from jobs.runner.execution import Stopped
@@ -73,7 +74,10 @@ class _Pass:
         gathered = set(self._execution.store.keys(FOLDER))
         for volume in self._volumes:
             volume.done = volume.key in gathered
-        self._undivided = deque(sorted(self._wanted, key=lambda volume: volume.done))
+        self._undivided = deque(
+            (volume, 0, volume.inputs) for volume in sorted(self._wanted, key=lambda volume: volume.done)
+        )
+        """The divisions that have not started: a volume, and its inputs from this number on."""
         self._open = len(self._wanted)
         self._guess = _UNITS_IN_INPUT * max((len(volume.inputs) for volume in self._volumes), default=1)
         self._dividing = self._divided = 0
@@ -125,7 +129,7 @@ class _Pass:
             each = self._units // self._divided if self._divided else self._guess
             ahead = len(self._ready) + self._dividing * each
             if self._undivided and ahead < _AHEAD * self._execution.engine.workers:
-                yield self._division_of(self._undivided.popleft())
+                yield self._division_of(*self._undivided.popleft())
             elif self._ready:
                 volume, unit = self._ready.popleft()
                 own = {"unit": unit.as_dict(), "volume": volume.number, **self._own(unit)}
@@ -133,9 +137,13 @@ class _Pass:
             else:
                 yield None
 
-    def _division_of(self, volume: Volume) -> Task:
+    def _division_of(self, volume: Volume, first: int, inputs: Sequence[Input]) -> Task:
         self._dividing += 1
-        own = {"inputs": [asdict(item) for item in volume.inputs], "gathered": volume.key if volume.done else ""}
+        own = {
+            "first": first,
+            "inputs": [asdict(item) for item in inputs],
+            "gathered": volume.key if volume.done else "",
+        }
         return Task(divide_task, {"volume": volume.number, **own, **self._division})
 
     def _own(self, unit: Unit) -> dict[str, Any]:
@@ -168,28 +176,43 @@ class _Pass:
             raise InputChanged(last.reason) if last.kind == CHANGED else InputUnreachable(last.reason)
 
     def _take_division(self, volume: Volume, answer: TaskResult) -> None:
+        first, inputs = answer.payload["first"], [Input(**one) for one in answer.payload["inputs"]]
         self._dividing -= 1
-        self._divided += 1
-        if answer.result is None and volume.done:
-            raise IntegrityError(answer.failures[-1].reason)
-        if answer.result is None:  # each input counts as a unit that was given up
-            whole = [Unit(one.name, one.path, one.identity, "", "", "", 0, one.size) for one in volume.inputs]
-            volume.units, volume.given_up = whole, dict.fromkeys(whole, answer.failures)
-            self._units += len(whole)
+        if volume.divided or volume.left:  # one of the inputs that are divided alone
+            volume.left -= 1
+        else:
+            self._divided += 1
+        if answer.result is None:
+            self._divide_alone(volume, first, inputs, answer.failures)
             return
         divided = divided_of(answer.result)
-        volume.inputs = [one.item for one in divided]
         self._captures += answer.result.get("captures", 0)
         if volume.done:
+            volume.inputs = [one.item for one in divided]
             facts = answer.result
             volume.size, volume.digest = facts["units"], facts["digest"]
             self._units += volume.size
             self._execution.unit_done(facts["counts"], facts["seconds"], facts["units"])
             return
         columns = self._build.plan.columns
-        volume.units = [unit for one in divided for unit in one.units(columns)]
-        self._units += len(volume.units)
-        self._add(volume, volume.units)
+        units = [unit for one in divided for unit in one.units(columns)]
+        volume.take(first, [one.item for one in divided], units)
+        self._units += len(units)
+        self._add(volume, units)
+
+    def _divide_alone(self, volume: Volume, first: int, inputs: list[Input], failures: tuple[Failure, ...]) -> None:
+        """Divide each input alone, since one of them may be to blame. If there is only one, give it up, as a unit."""
+        if volume.done:
+            raise IntegrityError(failures[-1].reason)
+        if len(inputs) > 1:
+            volume.left += len(inputs)
+            self._undivided.extendleft((volume, first + at, [inputs[at]]) for at in reversed(range(len(inputs))))
+            return
+        (one,) = inputs
+        whole = Unit(one.name, one.path, one.identity, "", "", "", 0, one.size)
+        volume.take(first, inputs, [whole])
+        volume.given_up[whole] = failures
+        self._units += 1
 
     def _add(self, volume: Volume, units: list[Unit]) -> None:
         volume.left += len(units)

@@ -33,6 +33,8 @@ class Volume:
     key: str
     done: bool = False
     """True if its commits are gathered under the key."""
+    divided: dict[int, tuple[list[Input], list[Unit]]] = field(default_factory=dict)
+    """The inputs and units of each division, by the number of its first input."""
     units: list[Unit] = field(default_factory=list)
     lines: dict[Unit, bytes] = field(default_factory=dict)
     """The commits of its units, as lines of the gathered commit."""
@@ -42,11 +44,18 @@ class Volume:
     """The offsets at which the units ended."""
     given_up: dict[Unit, tuple[Failure, ...]] = field(default_factory=dict)
     left: int = 0
-    """The units that have no answer yet."""
+    """The units, and the divisions of single inputs, that have no answer yet."""
     size: int = 0
     """The number of gathered commits."""
     digest: str = ""
     """The digest of their keys and parts."""
+
+    def take(self, first: int, inputs: list[Input], units: list[Unit]) -> None:
+        """Take the inputs and units of a division. `first` is the number of its first input."""
+        self.divided[first] = inputs, units
+        divisions = [self.divided[number] for number in sorted(self.divided)]
+        self.inputs = [one for inputs, _ in divisions for one in inputs]
+        self.units = [one for _, units in divisions for one in units]
 
     def untiled(self) -> list[Unit]:
         """Join false starts to the units before them, and return the units that must be read for it."""
@@ -64,7 +73,7 @@ class Volume:
         if self.given_up:
             lacking = digest([unit.content() for unit in self.given_up])[:16]
             self.key = self.key.replace(".json", f"-without-{lacking}.json")
-        self.lines, self.marks, self.reached, self.units = {}, {}, {}, []
+        self.lines, self.marks, self.reached, self.units, self.divided = {}, {}, {}, [], {}
         return self.key, lines
 
 

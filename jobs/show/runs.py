@@ -49,7 +49,7 @@ def remarks(info: dict[str, Any], cut: Sequence[str] = ()) -> list[str]:
     errors in stages, and why no page is kept.
     """
     records, others = info["records"], info["other_records"]
-    empty = [one["name"] for one in info["inputs"] if not one["bytes"]]
+    empty = [one["name"] for one in info["inputs"] if one["identity"] and not one["bytes"]]
     said = [f"Other records, only counted: {_rules(others, _TYPES)}."] if others else []
     said += _each(cut, "ends in the middle of a record. Is the download complete?")
     said += _each(empty, "is empty.")

@@ -456,6 +456,26 @@ def test_a_run_with_failed_units_is_completed(made, reference, tmp_path, monkeyp
     assert tree(tmp_path / "out") == tree(reference)
 
 
+@pytest.mark.parametrize("choice", [GERMAN, Choice(urls_like=("*/b/*",))])
+def test_of_a_volume_only_the_archive_that_can_not_be_looked_up_is_left_out(copy, tmp_path, monkeypatch, choice):
+    """With the second choice, the other archives have no page that is read."""
+    base, listed = copy
+    made = chosen_job(base, tmp_path / "out", choice, unit_bytes=3_000)
+    whole = chosen_job(base, tmp_path / "whole", choice, unit_bytes=3_000)
+    assert build_quietly(whole).exit_code == 0
+    monkeypatch.setattr("jobs.build.volumes.MOST_CHOSEN", 1)
+    (lost,) = {base / one.archive for one in listed if one.archive.endswith("b.warc.gz")}
+    lost.rename(tmp_path / "lost")
+    first = build_quietly(made)
+    assert first.exit_code == 3
+    assert [(unit["warc"], unit["start"]) for unit in first.info["quarantined"]] == [("b.warc.gz", 0)]
+    read = [row for row in rows_of(tmp_path / "whole") if row["warc"] != "b.warc.gz"]
+    assert rows_of(tmp_path / "out") == read
+    (tmp_path / "lost").rename(lost)
+    assert build_quietly(made).exit_code == 0
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
 def test_another_choice_and_another_index_are_refused(copy, tmp_path, monkeypatch):
     base, listed = copy
     half_done(base, tmp_path / "out", monkeypatch)

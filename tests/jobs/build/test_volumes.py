@@ -12,6 +12,7 @@ from corpus.errors import InputChanged, IntegrityError
 from corpus.run import open_run
 from jobs.build.divide import divide_task
 from jobs.runner.task_functions import run_unit_task
+from jobs.show.runs import remarks
 from tests.jobs.build.test_build import build_quietly, job, tree
 from tests.servers import read_from, serving
 from tests.warcs import WORDS, page, write_warc
@@ -122,8 +123,10 @@ def test_an_input_that_can_not_be_divided_is_quarantined_and_taken_up_later(few,
         patched.setattr("jobs.build.inputs._locations", lambda argument, *more: [argument])
         done = build_quietly(made)
         assert done.exit_code == 3
-        assert [unit["warc"][0] for unit in done.info["quarantined"]] == ["g", "h", "i"]
-        assert done.info["records"]["in"] == 12 * 8
+        assert [unit["warc"][0] for unit in done.info["quarantined"]] == ["h"]  # of a volume with g and i
+        assert done.info["records"]["in"] == 12 * 10
+        assert build_quietly(made).info == done.info
+        assert not [line for line in remarks(open_run(tmp_path / "out").info) if "empty" in line]
         (given / "h.warc.gz").rmdir()
         (given / "h.warc.gz").symlink_to(folder / "h.warc.gz")
         assert build_quietly(made).exit_code == 0
