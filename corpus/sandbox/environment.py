@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
+from corpus.errors import CorpusError
 from corpus.net.urls import is_url
 
 _ALWAYS = ("PATH", "HOME", "USER", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
@@ -23,7 +24,11 @@ Both spellings of the proxy variables are passed. The address of a proxy may con
 _STORES = {"s3": ("AWS_",), "gs": ("GOOGLE_",), "az": ("AZURE_", "IDENTITY_", "MSI_")}
 """The variables that obstore reads for each kind of object store."""
 
+IN_PROCESS = "CORPUS_PROCESS"
+"""The variable that marks a process of ours."""
+
 _OWN = {
+    IN_PROCESS: "1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "TOKIO_WORKER_THREADS": "1",
@@ -31,6 +36,15 @@ _OWN = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",  # other allocators reserve a gigabyte
 }
 """Fixed variables. Each library may use one thread."""
+
+
+def check_not_ours() -> None:
+    """Raise CorpusError in a process that we started. Such a process runs tasks, and never a job of its own."""
+    if IN_PROCESS in os.environ:
+        raise CorpusError(
+            "A process that corpus started for its tasks was told to start a job.",
+            "Rename your script if a package has the same name, as each process then imports the script.",
+        )
 
 
 def worker_environment(archive: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from contextlib import suppress
 
-from corpus.sandbox.environment import python_path
+from corpus.sandbox.environment import IN_PROCESS, check_not_ours, python_path
 
 _early: list[subprocess.Popen[bytes]] = []
 
@@ -34,7 +34,9 @@ def _end_early() -> None:
 
 
 def local_process() -> subprocess.Popen[bytes]:
-    """Return the process that was started early, or a new one. Raises OSError if none can be started."""
+    """Return the process that was started early, or a new one. Raises OSError if none can be started, and CorpusError
+    in a process that is one itself."""
+    check_not_ours()
     return _early.pop() if _early else _start()
 
 
@@ -44,5 +46,5 @@ def _start(*factory: str) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C must reach only the driver, which lets running tasks finish
-        env={"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": python_path()},
+        env={"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": python_path(), IN_PROCESS: "1"},
     )

@@ -2,6 +2,8 @@
 
 import json
 import random
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -165,6 +167,19 @@ def test_errors(tmp_path, archive, recipe, monkeypatch):
     assert {"build", "recipe"} <= set(dir(corpus))
     with pytest.raises(AttributeError, match="no attribute 'biuld'"):
         corpus.biuld  # noqa: B018
+
+
+def test_a_script_with_the_name_of_a_package_starts_no_builds_without_end(tmp_path, archive):
+    """The page worker imports the script, which builds again."""
+    script = (
+        "import tempfile, corpus\n"
+        f"run = corpus.build({str(archive)!r}, tempfile.mkdtemp() + '/out', 'default', workers=1)\n"
+        "print(*(unit['reason'] for unit in run.info['quarantined']))\n"
+    )
+    (tmp_path / "phonenumbers.py").write_text(script)
+    done = subprocess.run([sys.executable, tmp_path / "phonenumbers.py"], capture_output=True, text=True, check=True)
+    assert "phonenumbers.py" in done.stdout
+    assert "check_not_ours" in done.stdout
 
 
 def test_all_public_names_are_there_and_documented():
