@@ -1,12 +1,15 @@
 """The kernels. native/src/module.cpp binds them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from mmap import mmap
 
 import numpy as np
 import numpy.typing as npt
+from lxml.etree import _Element
 
 _Numbers = npt.NDArray[np.uint32]
+_Bits = tuple[int, int, int]
+_Phrase = tuple[str, str, _Bits]
 
 SOURCE_DIGEST: str
 """The digest of the sources that the kernels were built from."""
@@ -190,3 +193,34 @@ class PhraseCounter:
     def __init__(self, phrases: Sequence[str]) -> None: ...
     def counts(self, text: bytes) -> list[int]:
         """Return how often the text has each phrase, in any case. The same phrase is not counted where it overlaps."""
+
+class TreeFlags:
+    """Bits of the elements of lxml's trees.
+
+    `attributes` have a name; the bits of all values; the bits of some whole values; phrases, each with what must not
+    follow it and the bits of values that contain it; phrases in lower case that match in any case; and a function that
+    returns the bits of a value beyond ASCII. In phrases, "\\x02" and "\\x03" are the begin and the end of a value, and
+    "\\t" is any whitespace but a space. Bits come in three parts: those that always count; those that do not count
+    after a class or id of the same element; and those that do not count after an id or style. `tags` are the bits that
+    count on elements with these tags, and `any_tag` those that count on others. Raises ImportError if lxml has elements
+    of another form.
+    """
+
+    def __init__(
+        self,
+        attributes: Sequence[
+            tuple[str, _Bits, Mapping[str, _Bits], Sequence[_Phrase], Sequence[_Phrase], Callable[[str], _Bits]]
+        ],
+        tags: Sequence[tuple[str, int]],
+        any_tag: int,
+    ) -> None: ...
+    def flags(self, element: _Element) -> int: ...
+    def flagged(
+        self, root: _Element, bits: int, tags: Sequence[str], always: Sequence[str]
+    ) -> list[tuple[_Element, int]]:
+        """Return the elements below `root` with any of these bits, each with all its bits. Without `tags`, elements of
+        all tags count. Elements with a tag in `always` need no bit."""
+
+def parser_hazards(html: bytes) -> tuple[bool, bool, bool]:
+    """Return True for control characters other than tab and line ends; for U+FFFE or U+FFFF; and for numeric references
+    to one of these, which lxml reads but does not write."""

@@ -24,6 +24,7 @@ Array<T> as_array(std::vector<T> values, Shape... shape) {
 }
 
 void bind_fasttext(nanobind::module_& m);
+void bind_lxml(nanobind::module_& m);
 void bind_markup(nanobind::module_& m);
 void bind_text(nanobind::module_& m);
 

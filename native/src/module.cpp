@@ -212,5 +212,6 @@ NB_MODULE(kernels, m) {
   });
 
   bind_fasttext(m);
+  bind_lxml(m);
   bind_markup(m);
 }

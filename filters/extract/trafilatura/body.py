@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from functools import reduce
+from operator import or_
 
 from lxml import etree
 from trafilatura.htmlprocessing import process_node
@@ -17,7 +19,7 @@ from trafilatura.settings import DEDUPE_SCAN_CAP, INLINE_FORMATTABLE, MIN_DUPLIC
 from trafilatura.utils import SPACING_PROTECTED, text_chars_test, trim
 
 from filters.extract.trafilatura.parse import Element, text_content
-from filters.extract.trafilatura.rules import FRAMES, flags_of
+from filters.extract.trafilatura.rules import FRAMES, flagged_below
 from filters.extract.trafilatura.tree import prune_sections
 
 Firsts = list[Element | None]
@@ -30,6 +32,7 @@ LOOKS_LONG = 400
 
 _FRAME_TAGS = ("article", "div", "main", "section")
 _SURE_FRAMES = {"article": 1, "main": 4}
+_ANY_FRAME = reduce(or_, FRAMES)
 _TAGS = TAG_CATALOG | {"table", "td", "th", "tr"}
 _INLINE = INLINE_FORMATTABLE | {"lb"}
 _HANDLED = CODES_QUOTES | {"list", "head", "p", "lb", "hi", "ref", "del", "table", "graphic", "div"}
@@ -113,13 +116,9 @@ def _first_frames(tree: Element, start: int) -> Firsts:
     The search ends when it finds an element for `start`.
     """
     firsts: Firsts = [None] * len(FRAMES)
-    for element in tree.iterdescendants(*_FRAME_TAGS):
-        flags = flags_of(element)
-        tag = element.tag
-        if not flags and tag not in _SURE_FRAMES:
-            continue
+    for element, flags in flagged_below(tree, _ANY_FRAME, _FRAME_TAGS, tuple(_SURE_FRAMES)):
         for i in range(start, len(FRAMES)):
-            if firsts[i] is None and (flags & FRAMES[i] or _SURE_FRAMES.get(tag) == i):
+            if firsts[i] is None and (flags & FRAMES[i] or _SURE_FRAMES.get(element.tag) == i):
                 firsts[i] = element
         if firsts[start] is not None:
             break

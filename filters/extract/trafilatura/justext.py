@@ -12,7 +12,7 @@ from lxml import etree
 from trafilatura.utils import trim
 
 from filters.extract.trafilatura.parse import Element, delete
-from filters.extract.trafilatura.rules import BASIC, flagged
+from filters.extract.trafilatura.rules import BASIC, flagged_below
 
 _BASIC_TAGS = ("aside", "fencedframe", "footer", "script", "style", "svg", "template")
 
@@ -29,7 +29,7 @@ class Paragraph(NamedTuple):
 
 def justext(tree: Element) -> tuple[Element, str]:
     """Return the paragraphs of a cleaned tree that jusText considers content, and their text (`justext_rescue`)."""
-    doomed = {element for element, _ in flagged(tree.iterdescendants("*"), BASIC)}
+    doomed = {element for element, _ in flagged_below(tree, BASIC)}
     delete(doomed.union(tree.iterdescendants(*_BASIC_TAGS)))
     body = etree.Element("body")
     for text in _good_texts(_paragraphs(tree)):

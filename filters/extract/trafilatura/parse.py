@@ -11,17 +11,13 @@ from lxml import etree
 from lxml.html import HtmlComment, HtmlElement, HtmlEntity, HtmlProcessingInstruction, fromstring
 from trafilatura.utils import DOCTYPE_TAG, FAULTY_HTML, load_html
 
+from native.kernels import parser_hazards
+
 Element: TypeAlias = etree._Element
 
 _CONTROLS = bytes([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20)])
 _NONCHARACTER = re.compile("\ufffe|\uffff".encode())
 _BEFORE_MARKUP = re.compile(rb"\s*+[\x80-\xff]")
-_UNWRITABLE = re.compile(
-    rb"&#0*+(?:[1-8]|1[124-9]|2\d|3[01]|6553[45])(?!\d)"
-    rb"|&#[xX]0*+(?:[1-8bcefBCEF]|1[\da-fA-F]|[fF]{3}[eEfF])(?![\da-fA-F])"
-)
-"""The characters that lxml reads but does not write."""
-
 PARSER = etree.HTMLParser(
     collect_ids=False, default_doctype=False, encoding="utf-8", remove_comments=True, remove_pis=True
 )
@@ -43,8 +39,11 @@ class HtmlSource:
 
     def __init__(self, html: str, utf8: bytes | None = None, change: Callable[[Element], None] | None = None) -> None:
         beginning = html[:50].lower()
-        data = (html.encode() if utf8 is None else utf8).translate(None, _CONTROLS)
-        if b"\xef" in data:  # both noncharacters start with this byte, and a search for one byte takes almost no time
+        given = data = html.encode() if utf8 is None else utf8
+        controls, noncharacters, unwritable = parser_hazards(given)
+        if controls:
+            data = data.translate(None, _CONTROLS)
+        if noncharacters or controls:
             data = _NONCHARACTER.sub(b"", data)
         if "doctype" in beginning:
             if b"\n" not in data:
@@ -55,7 +54,7 @@ class HtmlSource:
         lines = data[:16384].decode(errors="ignore")[:4096].splitlines()[:4]
         if any("<html" in line and line.endswith("/>") for line in lines):
             data = FAULTY_HTML.sub(r"\1>", data.decode(), count=1).encode()
-        if _UNWRITABLE.search(data):
+        if parser_hazards(data)[2] if data is not given else unwritable:
             raise ValueError("the page has characters that can't be written")
         self._html = html
         self._change = change

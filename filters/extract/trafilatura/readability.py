@@ -18,7 +18,7 @@ from trafilatura.readability_lxml import DIV_TO_P_PREFIXES, Document
 from trafilatura.utils import trim
 
 from filters.extract.trafilatura.parse import PARSER, Element, delete, text_length
-from filters.extract.trafilatura.rules import LIKELY, OVERALL, UNLIKELY, flagged
+from filters.extract.trafilatura.rules import LIKELY, OVERALL, UNLIKELY, flagged_below
 
 # This collapses XML's blanks in C. If all Unicode blanks were collapsed, the length could only be smaller.
 _collapsed_length = etree.XPath("string-length(normalize-space(string()))")
@@ -122,7 +122,7 @@ def readability(tree: Element, limit: int) -> tuple[Element, str] | None:
     """
     delete(
         element
-        for element, flags in flagged(tree.iterdescendants("*"), OVERALL | UNLIKELY)
+        for element, flags in flagged_below(tree, OVERALL | UNLIKELY)
         if flags & OVERALL or (not flags & LIKELY and element.tag not in ("html", "body"))
     )
     try:

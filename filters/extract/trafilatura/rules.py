@@ -3,21 +3,22 @@
     flags_of(element) & OVERALL
 
 lxml calls a Python function for each `re:test` and element, which takes half the time of an extraction. Here each
-expression is a bit. The bits of an attribute's value are found once and remembered, because a site repeats its
-classes on many elements. The conditions are parsed from trafilatura's expressions, so no list of words is copied here.
-The import raises ValueError if an expression has an unknown form.
+expression is a bit. A kernel walks through the tree, and remembers the bits of an attribute's value, because a site
+repeats its classes on many elements. The conditions are parsed from trafilatura's expressions, so no list of words is
+copied here. The import raises ValueError if an expression has an unknown form.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from lxml import etree
 from trafilatura import settings, xpaths
 from trafilatura.readability_lxml import REGEXES
 
 from filters.extract.trafilatura.values import ValueFlags
+from native.kernels import TreeFlags
 
 # For `@id|@class`, XPath takes the attribute that comes first in the source. So the bits of such conditions are
 # shifted, and after one of the two attributes, the shifted bits of the other do not count.
@@ -111,6 +112,10 @@ def _steps(expression: etree.XPath) -> Iterator[tuple[frozenset[str], list[str]]
         yield tags, predicates
 
 
+Divided = tuple[int, int, int]
+Phrases = list[tuple[str, str, Divided]]
+Attribute = tuple[str, Divided, dict[str, Divided], Phrases, Phrases, Callable[[str], Divided]]
+
 _rules = _Rules()
 
 [(_tags, _conditions)] = _steps(xpaths.RAW_TREE_PRUNE_XPATH[0])
@@ -148,27 +153,25 @@ _OF_TAG = {
     tag: sum(bit for bit, tags in _rules.tags.items() if tag in tags or not tags)
     for tag in frozenset[str]().union(*_rules.tags.values())
 }
-_ATTRIBUTES = {
-    name: (values, ~sum(_OWN << shift for names, shift in _FIRST_OF.items() if name in names))
-    for name, values in _rules.values.items()
-}
 
 
-def flags_of(element: etree._Element) -> int:
-    """Return the bits of the expressions that select an element."""
-    items = element.items()
-    if not items:
-        return 0
-    flags = 0
-    still = -1
-    for name, value in items:
-        attribute = _ATTRIBUTES.get(name)
-        if attribute is not None:
-            flags |= attribute[0][value] & still
-            still &= attribute[1]
-    if not flags:
-        return 0
-    return (flags | flags >> 32 | flags >> 64) & _OWN & _OF_TAG.get(element.tag, _ANY)
+def _divided(bits: int) -> Divided:
+    """Divide bits by their shifts."""
+    return bits & _OWN, bits >> 32 & _OWN, bits >> 64
+
+
+def _attribute(name: str, values: ValueFlags) -> Attribute:
+    whole = {value: _divided(bits) for value, bits in values.whole.items()}
+    exact, any_case = (
+        [(*phrase, _divided(bits)) for phrase, bits in values.phrases[which].items()] for which in (False, True)
+    )
+    return name, _divided(values.any), whole, exact, any_case, lambda value: _divided(values.bits(value))
+
+
+_flags = TreeFlags([_attribute(*one) for one in _rules.values.items()], list(_OF_TAG.items()), _ANY)
+
+flags_of = _flags.flags
+"""Return the bits of the expressions that select an element."""
 
 
 def flagged(elements: Iterable[etree._Element], bits: int) -> list[tuple[etree._Element, int]]:
@@ -176,22 +179,9 @@ def flagged(elements: Iterable[etree._Element], bits: int) -> list[tuple[etree._
     return [(element, flags) for element in elements if (flags := flags_of(element)) & bits]
 
 
-def flagged_by_name(elements: Iterable[etree._Element], bits: int) -> list[tuple[etree._Element, int]]:
-    """Do the same as `flagged`, but use only class and id, each separately.
-
-    For some bits this is enough, and it is twice as fast.
-    """
-    found = []
-    classes = _rules.values["class"]
-    ids = _rules.values["id"]
-    for element in elements:
-        class_ = element.get("class")
-        id_ = element.get("id")
-        flags = classes[class_] if class_ else 0
-        if id_:
-            flags |= ids[id_]
-        if flags & bits:
-            flags &= _OF_TAG.get(element.tag, _ANY)
-            if flags & bits:
-                found.append((element, flags))
-    return found
+def flagged_below(
+    root: etree._Element, bits: int, tags: Sequence[str] = (), always: Sequence[str] = ()
+) -> list[tuple[etree._Element, int]]:
+    """Do the same for the elements below a root, or for those with these tags. Elements with a tag in `always` need no
+    bit."""
+    return _flags.flagged(root, bits, tags, always)

@@ -36,7 +36,7 @@ def unwanted(tree: Element) -> tuple[list[Element], list[Element]]:
     """
     doomed = []
     unread = []
-    for element, flags in rules.flagged_by_name(tree.iterdescendants(*_RAW_TAGS), _LISTED):
+    for element, flags in rules.flagged_below(tree, _LISTED, _RAW_TAGS):
         if flags & _REMOVED or (flags & rules.APPENDED and next(element.iterdescendants("h1"), None) is None):
             doomed.append(element)
         elif flags & rules.OVERALL or (flags & rules.UNLIKELY and not flags & rules.LIKELY):
@@ -154,7 +154,7 @@ def prune_comments(tree: Element, divs: list[Element]) -> None:
 
 def prune_sections(tree: Element) -> None:
     """Remove sections below an element that look like boilerplate (`prune_unwanted_sections`)."""
-    found = rules.flagged(tree.iterdescendants("*"), rules.OVERALL | rules.REST)
+    found = rules.flagged_below(tree, rules.OVERALL | rules.REST)
     overall = [element for element, flags in found if flags & rules.OVERALL]
     if overall:
         _prune_guarded(tree, overall)

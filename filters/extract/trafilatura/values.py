@@ -1,123 +1,118 @@
-"""Match an attribute's value against many patterns. Only patterns that share a word with the value are tried.
+"""The patterns of attributes' values as plain phrases, which a kernel finds in one pass.
 
-    values = ValueFlags()
-    values.add_pattern(1, "^nav|side-?bar")
-    values["navigation"]  # 1
-
-Class names and ids consist of few words, and most sites use the same ones. So a new value costs 1.5 µs; all patterns
-one by one would cost 25 µs.
+values = ValueFlags()
+values.add_pattern(1, "^nav|side-?bar")
+values.phrases[False]     # {("\\x02nav", ""): 1, ("sidebar", ""): 1, ("side-bar", ""): 1}
+values.bits("navigation") # 1
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any
 
-MAX_REMEMBERED = 50_000
-"""The number of values, and of words, that are remembered before the memory is cleared.
+BEGIN, END, BLANK = "\x02", "\x03", "\t"
+"""What stands for the begin and the end of a value in phrases, and for whitespace other than a space."""
 
-At some 150 bytes each, they take 7 MB.
-"""
-
-MAX_LENGTH = 200
-"""A longer value is not remembered."""
-
-Test = tuple[int, Callable[[str], Any]]
-
-_WORDS = re.compile("[a-z]+", re.IGNORECASE | re.ASCII).findall
+Phrase = tuple[str, str]
+"""A phrase, and what must not follow it."""
 
 
-class ValueFlags(dict[str, int]):
-    """A map from a value to bits. An entry is made when a value is first looked up."""
+class ValueFlags:
+    """The bits of values: `any` of all values, `whole` of single values, and `phrases` of ASCII values that contain one
+    of them. Letters of phrases under True match in any case."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._any = 0
-        self._equal: dict[str, int] = {}
-        self._all: list[Test] = []
-        self._words = _WordFlags()
+        self.any = 0
+        self.whole: dict[str, int] = {}
+        self.phrases: dict[bool, dict[Phrase, int]] = {False: {}, True: {}}
+        self._tests: list[tuple[int, Callable[[str], Any]]] = []
 
     def add_any(self, bit: int) -> None:
         """Give this bit to every value."""
-        self._any |= bit
+        self.any |= bit
 
     def add_value(self, bit: int, value: str) -> None:
         """Give this bit to one value."""
-        self._equal[value] = self._equal.get(value, 0) | bit
+        self.whole[value] = self.whole.get(value, 0) | bit
 
     def add_pattern(self, bit: int, pattern: str, *, any_case: bool = False, lower: bool = False) -> None:
         """Give this bit to values that contain a match of a regular expression.
 
-        `lower` searches the lower case of a value, for a pattern in lower case.
+        `lower` searches the lower case of a value, for a pattern in lower case. Raises ValueError if the expression has
+        parts of another kind than those of trafilatura's expressions.
         """
         search = re.compile(pattern, re.IGNORECASE if any_case else 0).search
-        self._all.append((bit, (lambda value: search(value.lower())) if lower else search))
-        self._words.add(bit, pattern, any_case or lower)
+        self._tests.append((bit, (lambda value: search(value.lower())) if lower else search))
+        phrases = self.phrases[any_case or lower]
+        for phrase in phrases_of(pattern):
+            phrases[phrase] = phrases.get(phrase, 0) | bit
 
-    def __missing__(self, value: str) -> int:
-        bits = self._any | self._equal.get(value, 0)
-        if value.isascii():
-            for word in _WORDS(value):
-                sure, tests = self._words[word]
-                bits |= sure
-                for bit, search in tests:
-                    if not bits & bit and search(value):
-                        bits |= bit
-        else:
-            # if case is ignored, some letters beyond ASCII equal an ASCII letter, but not in lower case
-            for bit, search in self._all:
-                if search(value):
-                    bits |= bit
-        if len(value) <= MAX_LENGTH:
-            if len(self) >= MAX_REMEMBERED:
-                self.clear()
-            self[value] = bits
+    def bits(self, value: str) -> int:
+        """Return the bits of any value. If case is ignored, some letters beyond ASCII equal an ASCII letter, but not in
+        lower case, so phrases do not tell."""
+        bits = self.any | self.whole.get(value, 0)
+        for bit, search in self._tests:
+            if not bits & bit and search(value):
+                bits |= bit
         return bits
 
 
-class _WordFlags(dict[str, tuple[int, list[Test]]]):
-    """A map from a word to the bits of each ASCII value with this word, and to the tests that such a value may pass."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._sure: list[tuple[int, str, bool]] = []
-        self._tests: dict[str, list[Test]] = {}
-        self._any_literal = re.compile("$^").search
-
-    def add(self, bit: int, pattern: str, any_case: bool) -> None:
-        for alternative in _alternatives(pattern):
-            if alternative.isalpha():
-                self._sure.append((bit, alternative, any_case))
-                continue
-            test = bit, re.compile(alternative, re.IGNORECASE if any_case else 0).search
-            for literal in _literals(alternative):
-                self._tests.setdefault(literal.lower(), []).append(test)
-        literals = {literal.lower() for _, literal, _ in self._sure} | set(self._tests)
-        self._any_literal = re.compile("|".join(sorted(literals))).search
-
-    def __missing__(self, word: str) -> tuple[int, list[Test]]:
-        lower = word.lower()
-        bits = 0
-        tests: list[Test] = []
-        if self._any_literal(lower):
-            for bit, literal, any_case in self._sure:
-                if (literal.lower() in lower) if any_case else literal in word:
-                    bits |= bit
-            tests = [test for literal, tests in self._tests.items() if literal in lower for test in tests]
-        if len(self) >= MAX_REMEMBERED:
-            self.clear()
-        self[word] = bits, tests
-        return self[word]
+_PART = re.compile(
+    r"""(?:\((?:\?:)?(?!\?)(?P<group>(?:[^()]|\([^()]*\))*)\)
+      | \[(?P<set>[^\]^-]*-?[^\]^-]*)\]
+      | \\(?P<sign>[^a-zA-Z0-9]) | (?P<blank>\\s)
+      | (?P<begin>\^) | (?P<end>\$)
+      | (?P<character>[^\\()\[\]{}|?*+.]))
+    (?P<times>\?|\{0,(?P<most>\d)\})?""",
+    re.VERBOSE,
+)
+_NOT_BEFORE = re.compile(r"\(\?!(\w+)\)$")
 
 
-_TIMES = r"(?:[?*+]|\{[\d,]*\})"
-_GROUP = r"\((?:[^()]|\([^()]*\))*\)"
-_BREAK = rf"{_GROUP}[?*]?|(?:\[[^\]]*\]|\\.|[^a-zA-Z()\[\]{{}}|?*+]){_TIMES}?|[a-zA-Z]{_TIMES}"
-"""The parts of a pattern between strings of letters: groups, sets, signs, and letters that may repeat or be absent."""
+def phrases_of(pattern: str) -> list[Phrase]:
+    """Return the phrases of which a match of a regular expression has one. Raises ValueError for an unknown form."""
+    found = []
+    for alternative in alternatives(pattern):
+        group = re.fullmatch(r"(\^?)\(\?:(.*)\)", alternative)
+        inner = [group[1] + one for one in alternatives(group[2])] if group else []
+        if "(?!" in "".join(inner):
+            found += [phrase for one in inner for phrase in phrases_of(one)]
+            continue
+        begin = _NOT_BEFORE.sub("", alternative)
+        if begin != alternative and not begin.startswith("^"):
+            raise ValueError(f"unknown regular expression of trafilatura: {alternative!r}")
+        unless = _NOT_BEFORE.findall(alternative)
+        found += [(text, unless[0] if unless else "") for text in _texts(begin)]
+    return found
 
 
-def _alternatives(pattern: str) -> Iterator[str]:
+def _texts(alternative: str) -> list[str]:
+    """Return the texts that an alternative without further conditions matches."""
+    parts: list[list[str]] = []
+    at = 0
+    while at < len(alternative):
+        part = _PART.match(alternative, at)
+        if part is None:
+            raise ValueError(f"unknown regular expression of trafilatura: {alternative!r}")
+        at = part.end()
+        if part["group"] is not None:
+            texts = [text for one in alternatives(part["group"]) for text in _texts(one)]
+        elif part["set"] is not None:
+            texts = list(part["set"])
+        else:
+            one = part["sign"] or part["character"]
+            texts = [one] if one else [" ", BLANK] if part["blank"] else [BEGIN] if part["begin"] else [END]
+        if part["times"]:
+            times = range(int(part["most"] or 1) + 1)
+            texts = ["".join(chosen) for count in times for chosen in product(texts, repeat=count)]
+        parts.append(texts)
+    return list(map("".join, product(*parts)))
+
+
+def alternatives(pattern: str) -> Iterator[str]:
     """Split a pattern at its outermost bars."""
     depth = start = 0
     for found in re.finditer(r"\\?.", pattern):
@@ -126,20 +121,3 @@ def _alternatives(pattern: str) -> Iterator[str]:
             yield pattern[start : found.start()]
             start = found.end()
     yield pattern[start:]
-
-
-def _literals(alternative: str) -> list[str]:
-    """Return strings of letters. Each match of the alternative contains one of them.
-
-    This is the longest string outside of groups. Without such a string, it is the longest string of each alternative in
-    the first group.
-    """
-    known = re.fullmatch(rf"(?:[a-zA-Z]|{_BREAK})*", alternative)
-    longest = max(re.split(_BREAK, alternative), key=len)
-    if known and longest:
-        return [longest]
-    group = re.search(rf"(?!\(\?[!=])({_GROUP})(?![?*])", alternative)
-    if not known or group is None:
-        raise ValueError(f"unknown regular expression of trafilatura: {alternative!r}")
-    inner = group[1][1:-1].removeprefix("?:")
-    return [literal for one in _alternatives(inner) for literal in _literals(one)]

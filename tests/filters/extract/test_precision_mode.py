@@ -19,6 +19,7 @@ from filters.extract.page import page_of
 from filters.extract.precision_mode import extract, plain_extract
 from filters.extract.structure import SURE_DEPTH
 from filters.extract.trafilatura import parse, rules, sequence, tree, values
+from native import kernels
 
 SENTENCE = "The quick brown fox jumps over the lazy dog, and then it goes home to sleep with all of the others. "
 PARAGRAPHS = "".join(f"<p>Part {i}. {SENTENCE * 2}</p>" for i in range(6))
@@ -71,7 +72,7 @@ PATTERNS = sorted(
         alternative
         for expression in EXPRESSIONS
         for quoted in re.findall(r"re:test\([^,]*, '([^']*)'", expression.path)
-        for alternative in values._alternatives(quoted)
+        for alternative in values.alternatives(quoted)
     }
 )
 NAMES = ("class", "id", "style", "role", "itemprop", "aria-hidden", "data-component", "data-lp-replacement-content")
@@ -101,12 +102,8 @@ def assert_same_elements(root):
             None,
         )
         assert first is next(iter(expression(root)), None), i
-    by_name = dict(rules.flagged_by_name(elements, -1))
-    for element, found in by_name.items():
-        assert found & ~flags[element] == 0
-    name_bits = rules.APPENDED | rules.APPENDED_SURE | rules.SHARE_BUTTONS | rules.RAW_COMMENTS
-    name_bits |= rules.UNLIKELY | rules.LIKELY
-    assert all(by_name.get(e, 0) & name_bits == flags[e] & name_bits for e in elements)
+    every = (1 << len(rules._rules.tags)) - 1
+    assert rules.flagged_below(root, every) == [(e, found) for e, found in flags.items() if found]
 
 
 def tree_of(elements):
@@ -187,39 +184,95 @@ def test_of_two_attributes_the_first_in_the_source_counts(attributes, selected):
 
 
 @pytest.mark.parametrize(
-    ("pattern", "literals"),
+    ("pattern", "phrases"),
     [
-        ("^nav", ["nav"]),
-        ("post-?entry", ["entry"]),
-        ("(?:entry|art)-content", ["content"]),
-        ("^(?:jp-|dpsp-content)", ["jp", "content"]),
-        (r"(^|\s)link(\s|$)", ["link"]),
-        ("[Cc]omment(?!ary)", ["omment"]),
-        ("ab?c{0,2}d*e", ["a"]),
+        ("^nav", ["\x02nav"]),
+        ("post-?entry|x", ["postentry", "post-entry", "x"]),
+        ("(?:entry|art)[-_]content", ["entry-content", "entry_content", "art-content", "art_content"]),
+        ("^(?:jp-|dpsp-content)", ["\x02jp-", "\x02dpsp-content"]),
+        (r"(^|\s)link", ["\x02link", " link", "\tlink"]),
+        (r"a(\s|$)", ["a ", "a\t", "a\x03"]),
+        ("ab?c{0,2}", ["a", "ac", "acc", "ab", "abc", "abcc"]),
+        (r"display:\ none", ["display: none"]),
     ],
 )
-def test_literals(pattern, literals):
-    assert values._literals(pattern) == literals
+def test_phrases(pattern, phrases):
+    assert values.phrases_of(pattern) == [(phrase, "") for phrase in phrases]
 
 
-@pytest.mark.parametrize("pattern", ["[0-9]+", "(a(b(c)))", ""])
-def test_a_pattern_without_letters_is_refused(pattern):
+@pytest.mark.parametrize("pattern", ["^[Cc]omment(?!ary)", "^(?:[Cc]omment(?!ary)|comol)"])
+def test_phrases_that_something_must_not_follow(pattern):
+    others = [("\x02comol", "")] if "comol" in pattern else []
+    assert values.phrases_of(pattern) == [("\x02Comment", "ary"), ("\x02comment", "ary"), *others]
+
+
+@pytest.mark.parametrize("pattern", ["[0-9]+", "a.", "a*", "[^a]", r"\d", "comment(?!ary)", "a(?=b)", "a(?!b)c"])
+def test_a_pattern_of_another_form_is_refused(pattern):
     with pytest.raises(ValueError, match="trafilatura"):
         values.ValueFlags().add_pattern(1, pattern)
 
 
-def test_values_are_remembered_up_to_a_number(monkeypatch):
-    monkeypatch.setattr(values, "MAX_REMEMBERED", 10)
-    found = values.ValueFlags()
-    found.add_pattern(1, "nav|side-bar")
-    found.add_value(2, "x")
-    found.add_any(4)
-    for i in range(100):
-        assert found[f"{'abcdefghijk'[i % 11] * (i + 1)} navi"] == 5
-        assert found["side-barrel" + "x" * 300] == 5
-        assert found["x"] == 6
-        assert len(found) <= 10
-        assert len(found._words) <= 10
+def test_values_are_remembered_up_to_a_number_and_a_length():
+    (div,) = etree.fromstring("<html><body><div></div></body></html>", parse.PARSER)[0]
+    for i in range(60_000):  # the kernel remembers 50,000
+        div.set("class", f"{i} {'menu' * (i % 2)}")
+        assert bool(rules.flags_of(div) & rules.OVERALL) == i % 2
+    for size in (100, 200, 300, 100_000):
+        for word in ("menu", "venu"):
+            div.set("class", "x" * size + word)
+            assert bool(rules.flags_of(div) & rules.OVERALL) == (word == "menu")
+
+
+# the kernel that walks through trees
+
+
+def test_only_elements_below_the_root_are_flagged():
+    body = etree.fromstring(
+        "<html><body class=menu><div class=menu></div><p class=menu>x<b>y</b></p><section class=menu></section></body>",
+        parse.PARSER,
+    )[0]
+    div, p, section = body
+    assert [e for e, _ in rules.flagged_below(body, rules.OVERALL)] == [div, p, section]
+    assert [e for e, _ in rules.flagged_below(body, rules.OVERALL, ("p", "section"))] == [p, section]
+    assert rules.flagged_below(body, rules.OVERALL, ("p",), ("b",)) == [(p, rules.flags_of(p)), (p[0], 0)]
+    for empty in (div, p, p[0]):
+        assert rules.flagged_below(empty, rules.OVERALL) == []
+
+
+def test_attributes_of_several_nodes_and_with_namespaces():
+    xml = '<!DOCTYPE r [<!ENTITY e "en">]><r xmlns:n="n"><p class="m&e;u"/><p n:class="menu"/><n:p class="menu"/></r>'
+    entity, attribute, tag = etree.fromstring(xml, etree.XMLParser(resolve_entities=False))
+    assert entity.get("class") == "menu"
+    assert rules.flags_of(entity) & rules.OVERALL
+    assert rules.flags_of(entity) & rules.UNLIKELY
+    assert rules.flags_of(tag) == rules.UNLIKELY  # on any tag
+    assert rules.flags_of(attribute) == 0
+
+
+def test_what_is_no_element_is_refused():
+    for other in (etree.Comment("x"), etree.ProcessingInstruction("x"), etree.Entity("x"), "div", None):
+        with pytest.raises(TypeError):
+            rules.flags_of(other)
+
+
+# bytes
+
+UNWRITABLE = re.compile(
+    rb"&#0*(?:[1-8]|1[124-9]|2\d|3[01]|6553[45])(?!\d)|&#[xX]0*(?:[1-8bcefBCEF]|1[\da-fA-F]|[fF]{3}[eEfF])(?![\da-fA-F])"
+)
+PIECES = st.sampled_from(
+    [b"&#", b"&#x", b"&#X", b"0", b"1", b"9", b"10", b"31", b"32", b"65534", b"1f", b"B", b"fffe", b"FFFF", b";", b"&",
+     b"\xef\xbf\xbe", b"\xef\xbf\xbf", b"\xef\xbf", b"\xef", b"\0", b"\x1f", b"\t", b"\r\n", b" ", b"\x7f", b"\xff"]
+)  # fmt: skip
+
+
+@settings(max_examples=500)
+@given(st.lists(PIECES, max_size=8), st.integers(0, 130))
+def test_hazards_for_the_parser(pieces, before):
+    data = b"x" * before + b"".join(pieces)
+    controls = data.translate(None, parse._CONTROLS) != data
+    noncharacters = b"\xef\xbf\xbe" in data or b"\xef\xbf\xbf" in data
+    assert kernels.parser_hazards(data) == (controls, noncharacters, UNWRITABLE.search(data) is not None)
 
 
 # made pages, each for one step
