@@ -194,6 +194,16 @@ class PhraseCounter:
     def counts(self, text: bytes) -> list[int]:
         """Return how often the text has each phrase, in any case. The same phrase is not counted where it overlaps."""
 
+class TreeTexts:
+    """The texts below elements of lxml's trees. Raises ImportError if lxml has elements of another form."""
+
+    def __init__(self) -> None: ...
+    def length(self, element: _Element) -> int:
+        """Return len(" ".join(text.split())) for the text below an element."""
+
+    def xml_length(self, element: _Element) -> int:
+        """Return what XPath's string-length(normalize-space()) gives."""
+
 class TreeFlags:
     """Bits of the elements of lxml's trees.
 

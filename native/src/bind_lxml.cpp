@@ -1,4 +1,4 @@
-// The bits of the elements of lxml's trees.
+// Kernels that read lxml's trees.
 
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
@@ -19,6 +19,7 @@
 #include "lxml_tree.hpp"
 #include "parser_hazards.hpp"
 #include "tree_flags.hpp"
+#include "unicode_text.hpp"
 
 namespace nb = nanobind;
 
@@ -33,6 +34,63 @@ Function* function_of(const nb::object& lxml, const char* name, const char* type
   if (found == nullptr) throw nb::python_error();
   return reinterpret_cast<Function*>(found);
 }
+
+// The type of lxml's elements. Throws if they have another form than `LxmlElement`.
+class ElementType {
+ public:
+  explicit ElementType(const nb::object& lxml) : type_(lxml.attr("_Element")) {
+    const auto size = nb::cast<std::size_t>(type_.attr("__basicsize__"));
+    if (size != sizeof(LxmlElement)) throw nb::import_error("This version of lxml has elements of another form.");
+  }
+
+  XmlNode* node_of(nb::handle element) const {
+    XmlNode* node = nb::isinstance(element, type_) ? reinterpret_cast<LxmlElement*>(element.ptr())->node : nullptr;
+    if (node == nullptr || node->type != kXmlElement) throw nb::type_error("this is no element of lxml");
+    return node;
+  }
+
+ private:
+  nb::object type_;
+};
+
+// Counts the characters of texts in trees.
+class TreeTexts {
+ public:
+  TreeTexts() : type_(nb::module_::import_("lxml.etree")) {}
+
+  // Returns the number of characters of the text below an element, with blanks collapsed as in " ".join(text.split()).
+  std::size_t length(nb::handle element) const { return length_of<true>(type_.node_of(element)); }
+
+  // Does the same for the blanks of XML only, as XPath's normalize-space() does.
+  std::size_t xml_length(nb::handle element) const { return length_of<false>(type_.node_of(element)); }
+
+ private:
+  template <bool kUnicode>
+  static std::size_t length_of(XmlNode* root) {
+    std::size_t length = 0;
+    bool after_blank = false;
+    for (XmlNode* node = next_node(root, root); node != nullptr; node = next_node(root, node)) {
+      if ((node->type != kXmlText && node->type != kXmlSection) || node->content == nullptr) continue;
+      const std::string_view text(node->content);
+      for (std::size_t at = 0; at < text.size();) {
+        const std::size_t space = kUnicode ? space_at(text, at) : is_xml_blank(text[at]) ? 1 : 0;
+        after_blank = after_blank || space != 0;
+        if (space != 0) {
+          at += space;
+          continue;
+        }
+        length += after_blank && length != 0 ? 2 : 1;
+        after_blank = false;
+        at += static_cast<unsigned char>(text[at]) < 0x80 ? 1 : char_at(text, at).size;
+      }
+    }
+    return length;
+  }
+
+  static bool is_xml_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+  ElementType type_;
+};
 
 using Divided = std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>;
 
@@ -95,12 +153,9 @@ class TreeFlags {
 
   TreeFlags(const std::vector<FlaggedAttribute::Given>& attributes,
             const std::vector<std::pair<std::string, std::uint32_t>>& tags, std::uint32_t any_tag)
-      : any_tag_(any_tag), tags_(tags.begin(), tags.end()) {
-    for (const FlaggedAttribute::Given& one : attributes) attributes_.emplace_back(one);
+      : any_tag_(any_tag), tags_(tags.begin(), tags.end()), type_(nb::module_::import_("lxml.etree")) {
     const nb::object lxml = nb::module_::import_("lxml.etree");
-    type_ = lxml.attr("_Element");
-    const auto size = nb::cast<std::size_t>(type_.attr("__basicsize__"));
-    if (size != sizeof(LxmlElement)) throw nb::import_error("This version of lxml has elements of another form.");
+    for (const FlaggedAttribute::Given& one : attributes) attributes_.emplace_back(one);
     make_element_ = function_of<LxmlElement*(PyObject*, XmlNode*)>(
         lxml, "elementFactory", "struct LxmlElement *(struct LxmlDocument *, xmlNode *)");
     value_of_ =
@@ -110,13 +165,13 @@ class TreeFlags {
   TreeFlags& operator=(const TreeFlags&) = delete;
 
   // Returns the bits of an element.
-  std::uint32_t flags(nb::handle element) { return flags_of(node_of(element)); }
+  std::uint32_t flags(nb::handle element) { return flags_of(type_.node_of(element)); }
 
   // Returns the elements below a root that have any of these bits, each with all its bits. Without tags, elements of
   // all tags count. Those with a tag in `always` need no bit.
   nb::list flagged(nb::handle root, std::uint32_t bits, const std::vector<std::string>& tags,
                    const std::vector<std::string>& always) {
-    XmlNode* top = node_of(root);
+    XmlNode* top = type_.node_of(root);
     PyObject* document = reinterpret_cast<LxmlElement*>(root.ptr())->document;
     nb::list found;
     for (XmlNode* node = next_element(top, top); node != nullptr; node = next_element(top, node)) {
@@ -131,12 +186,6 @@ class TreeFlags {
   }
 
  private:
-  XmlNode* node_of(nb::handle element) const {
-    XmlNode* node = nb::isinstance(element, type_) ? reinterpret_cast<LxmlElement*>(element.ptr())->node : nullptr;
-    if (node == nullptr || node->type != kXmlElement) throw nb::type_error("this is no element of lxml");
-    return node;
-  }
-
   std::uint32_t flags_of(XmlNode* node) {
     ElementBits bits;
     for (XmlAttribute* one = node->attributes; one != nullptr; one = one->next) {
@@ -164,7 +213,7 @@ class TreeFlags {
   std::deque<FlaggedAttribute> attributes_;
   std::uint32_t any_tag_;
   Tags tags_;
-  nb::object type_;
+  ElementType type_;
   LxmlElement* (*make_element_)(PyObject*, XmlNode*) = nullptr;
   PyObject* (*value_of_)(XmlNode*, XmlAttribute*) = nullptr;
 };
@@ -172,6 +221,10 @@ class TreeFlags {
 }  // namespace
 
 void bind_lxml(nb::module_& m) {
+  nb::class_<TreeTexts>(m, "TreeTexts")
+      .def(nb::init<>())
+      .def("length", &TreeTexts::length, nb::arg("element"))
+      .def("xml_length", &TreeTexts::xml_length, nb::arg("element"));
   nb::class_<TreeFlags>(m, "TreeFlags")
       .def(nb::init<const std::vector<FlaggedAttribute::Given>&,
                     const std::vector<std::pair<std::string, std::uint32_t>>&, std::uint32_t>(),

@@ -38,7 +38,7 @@ struct XmlAttribute {
   void* space;
 };
 
-constexpr int kXmlElement = 1, kXmlText = 3;
+constexpr int kXmlElement = 1, kXmlText = 3, kXmlSection = 4;
 
 struct LxmlElement {
   PyObject_HEAD PyObject* document;
@@ -46,19 +46,19 @@ struct LxmlElement {
   PyObject* tag;
 };
 
+// Returns the node after `node` in document order, inside of `root`, or null.
+inline XmlNode* next_node(const XmlNode* root, XmlNode* node) {
+  if (node->type == kXmlElement && node->children != nullptr) return node->children;
+  while (node != root && node->next == nullptr) node = node->parent;
+  return node == root ? nullptr : node->next;
+}
+
 // Returns the element after `node` in document order, inside of `root`, or null.
 inline XmlNode* next_element(const XmlNode* root, XmlNode* node) {
-  XmlNode* next = node->type == kXmlElement ? node->children : nullptr;
-  for (;;) {
-    while (next == nullptr) {
-      if (node == root) return nullptr;
-      next = node->next;
-      if (next == nullptr) node = node->parent;
-    }
-    if (next->type == kXmlElement) return next;
-    node = next;
-    next = nullptr;
-  }
+  do {
+    node = next_node(root, node);
+  } while (node != nullptr && node->type != kXmlElement);
+  return node;
 }
 
 }  // namespace kernels

@@ -52,7 +52,7 @@ def main(seed: int, count: int, most: int = 1 << 20) -> None:
         if chance.random() < 0.5:
             html = html.decode("utf-8", "replace").encode()
         looks = (kernels.structure_of(html, 5), kernels.beyond_ascii(html), phrases.counts(html))
-        total.update(repr((looks, kernels.parser_hazards(html), flags_in_tree(html))).encode())
+        total.update(repr((looks, kernels.parser_hazards(html), looks_at_tree(html))).encode())
         total.update(repr(of_markup_and_text(table, html, html.decode("utf-8", "surrogateescape"))).encode())
         if kernels.beyond_ascii(html) is not None:
             total.update(kernels.visible_text(html, chance.choice((1_000, 100_000)), 16).encode())
@@ -73,18 +73,21 @@ def main(seed: int, count: int, most: int = 1 << 20) -> None:
     sys.stdout.write(f"{count} pages {total.hexdigest()}\n")
 
 
-def flags_in_tree(html: bytes) -> list[tuple[str, int]]:
-    """Return the tags and the bits of the elements that `TreeFlags` finds in lxml's tree of a page."""
+def looks_at_tree(html: bytes) -> object:
+    """Return what kernels say of lxml's tree of a page."""
     from lxml import etree
 
-    from filters.extract.trafilatura.parse import PARSER
+    from filters.extract.trafilatura.parse import PARSER, text_length, xml_text_length
     from filters.extract.trafilatura.rules import flagged_below
 
     try:
         tree = etree.fromstring(html, PARSER)
     except etree.LxmlError:
-        return []
-    return [] if tree is None else [(element.tag, bits) for element, bits in flagged_below(tree, (1 << 32) - 1)]
+        return None
+    if tree is None:
+        return None
+    flags = [(element.tag, bits) for element, bits in flagged_below(tree, (1 << 32) - 1)]
+    return flags, text_length(tree), xml_text_length(tree)
 
 
 def of_markup_and_text(table: Any, html: bytes, text: str) -> object:

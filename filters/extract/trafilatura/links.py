@@ -8,13 +8,8 @@ from lxml import etree
 from trafilatura.htmlprocessing import is_paragraph_listing, link_density_test_tables
 from trafilatura.utils import LINK_FARM_RATIO
 
-from filters.extract.trafilatura.parse import Element, delete, text_content, text_length
+from filters.extract.trafilatura.parse import Element, delete, text_length
 
-_BEGINNING = 1000
-"""The number of characters at the beginning of a block that are tested first.
-
-The beginning usually shows that the block is long and does not consist of links.
-"""
 _ITEMS = frozenset(["item", "td", "th"])
 
 
@@ -96,12 +91,7 @@ class _LinkPruning:
         return dense and next(block.iterdescendants("graphic"), None) is None
 
     def _is_dense(self, block: Element, tag: str, links: list[Element]) -> bool:
-        text = text_content(block)
-        length = len(" ".join(text[:_BEGINNING].split()))
-        if len(text) > _BEGINNING:
-            if length >= 300 and (1 < len(links) <= 4 or sum(map(self._length, links)) <= length * 0.9):
-                return False  # the same is true for the whole text, because links are an even smaller part of it
-            length = len(" ".join(text.split()))
+        length = text_length(block)
         if len(links) == 1:
             link_length = self._length(links[0])
             if link_length > 10 and link_length > length * 0.9:
@@ -123,6 +113,5 @@ class _LinkPruning:
         """Return the number of characters of a link's text, with blanks collapsed."""
         length = self.lengths.get(link)
         if length is None:
-            length = len(" ".join((link.text or "").split())) if len(link) == 0 else text_length(link)
-            self.lengths[link] = length
+            length = self.lengths[link] = text_length(link)
         return length

@@ -11,7 +11,7 @@ from lxml import etree
 from lxml.html import HtmlComment, HtmlElement, HtmlEntity, HtmlProcessingInstruction, fromstring
 from trafilatura.utils import DOCTYPE_TAG, FAULTY_HTML, load_html
 
-from native.kernels import parser_hazards
+from native.kernels import TreeTexts, parser_hazards
 
 Element: TypeAlias = etree._Element
 
@@ -92,9 +92,13 @@ class HtmlSource:
 text_content = etree.XPath("string()", smart_strings=False)
 
 
-def text_length(element: Element) -> int:
-    """Count the characters of the text below an element, with blanks collapsed."""
-    return len(" ".join(text_content(element).split()))
+_texts = TreeTexts()
+
+text_length = _texts.length
+"""Count the characters of the text below an element, with blanks collapsed."""
+
+xml_text_length = _texts.xml_length
+"""Do the same with the blanks of XML only, as XPath's normalize-space() does."""
 
 
 def delete(elements: Iterable[Element]) -> None:

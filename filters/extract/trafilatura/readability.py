@@ -17,11 +17,8 @@ from lxml.html import HtmlElement, fromstring
 from trafilatura.readability_lxml import DIV_TO_P_PREFIXES, Document
 from trafilatura.utils import trim
 
-from filters.extract.trafilatura.parse import PARSER, Element, delete, text_length
+from filters.extract.trafilatura.parse import PARSER, Element, delete, text_length, xml_text_length
 from filters.extract.trafilatura.rules import LIKELY, OVERALL, UNLIKELY, flagged_below
-
-# This collapses XML's blanks in C. If all Unicode blanks were collapsed, the length could only be smaller.
-_collapsed_length = etree.XPath("string-length(normalize-space(string()))")
 
 _RAW_TEXT = ("noembed", "noframes", "plaintext", "title", "xmp")
 
@@ -35,7 +32,8 @@ def text_bound(tree: Element, unread: Iterable[Element]) -> int:
     elements with raw text: `&amp;` stays encoded, and an empty element, written `<title/>`, may swallow the text after
     it. A page with such elements has no bound.
     """
-    length = int(_collapsed_length(tree))
+    # if all Unicode blanks were collapsed, the length could only be smaller
+    length = xml_text_length(tree)
     for element in tree.iter("iframe", *_RAW_TEXT):
         if element.tag == "iframe":
             length += len(" VIDEO")
@@ -49,7 +47,7 @@ def text_bound(tree: Element, unread: Iterable[Element]) -> int:
                 break
             if ancestor is tree:
                 outer = element
-                length -= int(_collapsed_length(element))
+                length -= xml_text_length(element)
                 break
     return length
 

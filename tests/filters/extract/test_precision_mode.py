@@ -255,6 +255,28 @@ def test_what_is_no_element_is_refused():
             rules.flags_of(other)
 
 
+XML_LENGTH = etree.XPath("string-length(normalize-space(string()))")
+TEXTS = st.text(alphabet="ab \n\t\r\xa0\x85\u2003\u3000é字😀<", max_size=5)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), TEXTS, TEXTS), max_size=10))
+def test_lengths_of_texts(steps):
+    root = element = etree.Element("div")
+    for up, text, tail in steps:
+        for _ in range(up):
+            parent = element.getparent()
+            element = element if parent is None else parent
+        element.append(etree.Comment("no text"))
+        element[-1].tail = tail
+        element = etree.SubElement(element, "b")
+        element.text, element.tail = text, tail
+    if len(root):
+        root.append(etree.fromstring("<i><![CDATA[ x  y ]]></i>", etree.XMLParser(strip_cdata=False)))
+    for one in root.iter("*"):
+        assert parse.text_length(one) == len(" ".join(parse.text_content(one).split()))
+        assert parse.xml_text_length(one) == XML_LENGTH(one)
+
+
 # bytes
 
 UNWRITABLE = re.compile(
