@@ -1,6 +1,7 @@
 // Prints a digest of what each kernel makes of some pages: `digests MODEL PAGE...`. It needs no Python, so it can be
 // built for another processor.
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
@@ -15,12 +16,14 @@
 #include "fasttext.hpp"
 #include "html_structure.hpp"
 #include "ngrams.hpp"
+#include "parser_hazards.hpp"
 #include "personal_data.hpp"
 #include "render.hpp"
 #include "rights_tags.hpp"
 #include "sentences.hpp"
 #include "shingles.hpp"
 #include "stretch_table.hpp"
+#include "tree_flags.hpp"
 #include "utf8.hpp"
 #include "visible_text.hpp"
 
@@ -72,6 +75,8 @@ int main(int count, char** paths) {
   Digest markup("markup"), blocks("blocks"), language("language"), words("words"), lines("lines"), trees("trees");
   const std::vector<EnglishRules::SpecialCase> cases = {{"don't", {"do", "n't"}}, {"Mr.", {"Mr."}}, {":)", {":)"}}};
   StretchTable table({CharSet(".,!?;:()\"'-"), CharSet(".!?")}, std::make_shared<EnglishRules>(cases), nullptr);
+  AttributeBits values({}, {{"main", {1, 2, 4}}}, {{"\002nav", "", {8}}, {"Content", "-", {16}}, {" ad ", "", {0, 8}}},
+                       {{"foot", "", {32}}, {"menu\x03", "", {64, 0, 1}}});
   std::vector<std::uint32_t> factors, summands;
   for (std::uint32_t i = 0; i < 112; ++i) factors.push_back(2654435761U * i | 1), summands.push_back(40503U * i);
   for (int i = 2; i < count; ++i) {
@@ -81,6 +86,14 @@ int main(int count, char** paths) {
     markup.add(may_opt_out(html, {"robots", "tdm-"}));
     markup.add(may_license(html));
     markup.add(beyond_ascii(html).value_or(1));
+    const ParserHazards hazards = parser_hazards(html);
+    markup.add_all<int>({hazards.controls, hazards.noncharacters, hazards.references});
+    for (std::size_t begin = 0, end = 0; end < html.size(); begin = end + 1) {
+      end = std::min(html.find('"', begin), html.size());
+      ValueBits bits;
+      markup.add(values.look_up(std::string_view(html).substr(begin, end - begin), bits));
+      markup.add_all<std::uint32_t>({bits.own, bits.class_or_id, bits.id_or_style});
+    }
 
     const Page page = read_page(html, "https://site.example/a");
     const auto counts = count_texts(page);
