@@ -87,7 +87,7 @@ demo-gaming: $(TRAIN_STAMP)
 	$(BIN)/python -m benchmarks.gaming demo-assistant/base demo-assistant/out -o demo-assistant/gaming
 
 test: $(TRAIN_STAMP)
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile
 
 # Takes hours, most of them for the soak test. Ends with the table of results, kept in build/reliability.json.
 test-slow: $(TRAIN_STAMP)
