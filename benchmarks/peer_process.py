@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.machine import adopt_orphans, cpu_of_the_rest
@@ -17,6 +18,17 @@ BUILD = ROOT / "build"
 VENV = BUILD / "peer-venv"
 NEWER = BUILD / "peer-trafilatura"
 BLOCKLIST = BUILD / "peer.blocklist"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the programs that are compared: its name in the tables and the command that judges archives."""
+
+    name: str
+    command: list[str]
+    job: dict
+    environment: dict[str, str] = field(default_factory=dict)
+    peer: bool = False
 
 
 def make_environment() -> None:

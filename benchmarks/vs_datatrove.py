@@ -25,8 +25,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.machine import machine_line, shared_data
-from benchmarks.peer_process import BLOCKLIST, BUILD, NEWER, ROOT, VENV, make_environment, run_pinned
-from benchmarks.vs_datatrove_tables import FIRST_PAGES, WHOLE, Report, Side, report_archive, report_crawl, report_starts
+from benchmarks.peer_process import BLOCKLIST, BUILD, NEWER, ROOT, VENV, Side, make_environment, run_pinned
+from benchmarks.vs_datatrove_tables import FIRST_PAGES, WHOLE, Report, report_archive, report_crawl, report_starts
 from corpus.errors import CorpusError
 from corpus.warc.reader import read_warc
 from corpus.warc.record import Record

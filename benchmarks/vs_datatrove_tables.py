@@ -1,9 +1,9 @@
 """The tables of `benchmarks.vs_datatrove`."""
 
 import statistics
-from dataclasses import dataclass, field
 
 from benchmarks.machine import CRAWL_ARCHIVES, CRAWL_PAGES
+from benchmarks.peer_process import Side
 
 FIRST_PAGES = 5
 STAGES = (
@@ -13,17 +13,6 @@ STAGES = (
 
 WHOLE = {"fineweb": "whole `corpus build`", "default": "whole build, `default`"}
 """The recipes of the builds as a user starts them, and their names in the tables."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of the programs that are compared: its name in the tables and the command that judges archives."""
-
-    name: str
-    command: list[str]
-    job: dict
-    environment: dict[str, str] = field(default_factory=dict)
-    peer: bool = False
 
 
 def spread(values: list[float], form: str = "{:.1f}", extremes: bool = True) -> str:

@@ -91,7 +91,7 @@ class SharingGuard(Guard):
             self._leave(self._worker)
 
     def _leave(self, worker: _Worker) -> None:
-        key = self._key(worker.environment)
+        key = self._key(worker.process.environment)
         _end(_left.pop(key, None))
         _left[key] = worker, self.recipe
         self._worker = None
@@ -100,7 +100,7 @@ class SharingGuard(Guard):
 
     def _ready_worker(self, archive: str) -> _Worker:
         environment = worker_environment(archive)
-        if self._worker and self._worker.environment != environment and self.factory in _SHARED:
+        if self._worker and self._worker.process.environment != environment and self.factory in _SHARED:
             self._leave(self._worker)
         if self._worker is None and (left := _left.pop(self._key(environment), None)):
             self._worker, recipe = left

@@ -164,7 +164,7 @@ class Guard:
 
     def _ready_worker(self, archive: str) -> _Worker:
         environment = worker_environment(archive)
-        if self._worker is not None and self._worker.environment != environment:
+        if self._worker is not None and self._worker.process.environment != environment:
             # its environment may lack a variable for this archive, or hold one that this archive must not see
             self.close()
         if self._worker is None:
@@ -184,7 +184,6 @@ class _Worker:
     def __init__(
         self, recipe: dict[str, Any], factory: str, settings: GuardSettings, environment: dict[str, str]
     ) -> None:
-        self.environment = environment
         self._settings = settings
         self._recipe: dict[str, Any] | None = recipe
         self._started = 0.0

@@ -26,10 +26,12 @@ namespace nb = nanobind;
 namespace kernels {
 namespace {
 
+nb::object lxml() { return nb::module_::import_("lxml.etree"); }
+
 // Returns a function of lxml's C interface. Throws if it has other types.
 template <typename Function>
-Function* function_of(const nb::object& lxml, const char* name, const char* types) {
-  nb::object capsule = lxml.attr("__pyx_capi__")[name];
+Function* function_of(const char* name, const char* types) {
+  nb::object capsule = lxml().attr("__pyx_capi__")[name];
   void* found = PyCapsule_GetPointer(capsule.ptr(), types);
   if (found == nullptr) throw nb::python_error();
   return reinterpret_cast<Function*>(found);
@@ -38,7 +40,7 @@ Function* function_of(const nb::object& lxml, const char* name, const char* type
 // The type of lxml's elements. Throws if they have another form than `LxmlElement`.
 class ElementType {
  public:
-  explicit ElementType(const nb::object& lxml) : type_(lxml.attr("_Element")) {
+  ElementType() : type_(lxml().attr("_Element")) {
     const auto size = nb::cast<std::size_t>(type_.attr("__basicsize__"));
     if (size != sizeof(LxmlElement)) throw nb::import_error("This version of lxml has elements of another form.");
   }
@@ -56,8 +58,6 @@ class ElementType {
 // Counts the characters of texts in trees.
 class TreeTexts {
  public:
-  TreeTexts() : type_(nb::module_::import_("lxml.etree")) {}
-
   // Returns the number of characters of the text below an element, with blanks collapsed as in " ".join(text.split()).
   std::size_t length(nb::handle element) const { return length_of<true>(type_.node_of(element)); }
 
@@ -153,13 +153,11 @@ class TreeFlags {
 
   TreeFlags(const std::vector<FlaggedAttribute::Given>& attributes,
             const std::vector<std::pair<std::string, std::uint32_t>>& tags, std::uint32_t any_tag)
-      : any_tag_(any_tag), tags_(tags.begin(), tags.end()), type_(nb::module_::import_("lxml.etree")) {
-    const nb::object lxml = nb::module_::import_("lxml.etree");
+      : any_tag_(any_tag), tags_(tags.begin(), tags.end()) {
     for (const FlaggedAttribute::Given& one : attributes) attributes_.emplace_back(one);
     make_element_ = function_of<LxmlElement*(PyObject*, XmlNode*)>(
-        lxml, "elementFactory", "struct LxmlElement *(struct LxmlDocument *, xmlNode *)");
-    value_of_ =
-        function_of<PyObject*(XmlNode*, XmlAttribute*)>(lxml, "attributeValue", "PyObject *(xmlNode *, xmlAttr *)");
+        "elementFactory", "struct LxmlElement *(struct LxmlDocument *, xmlNode *)");
+    value_of_ = function_of<PyObject*(XmlNode*, XmlAttribute*)>("attributeValue", "PyObject *(xmlNode *, xmlAttr *)");
   }
   TreeFlags(const TreeFlags&) = delete;
   TreeFlags& operator=(const TreeFlags&) = delete;

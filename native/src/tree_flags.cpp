@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "html_tokenizer.hpp"
+#include "unicode_text.hpp"
 
 namespace kernels {
 namespace {
@@ -50,7 +51,7 @@ bool AttributeBits::look_up(std::string_view value, ValueBits& bits) {
   text_ = kBegin;
   for (const char c : value) {
     const auto code = static_cast<unsigned char>(c);
-    const bool is_blank = (code >= '\t' && code <= '\r') || (code >= 0x1C && code <= 0x1F);
+    const bool is_blank = c != ' ' && is_ascii_space(c);
     if (!is_blank && (code < ' ' || code >= 0x80)) return false;
     text_ += is_blank ? '\t' : c;
   }

@@ -27,8 +27,8 @@ def test_a_worker_that_could_read_a_store_is_not_kept_for_local_archives(tmp_pat
     guard = Guard(recipe(), FACTORY, SETTINGS)
     path = crawl(tmp_path / "w.warc.gz", "a")
     remote = guard._ready_worker("s3://bucket/w.warc.gz")
-    assert "AWS_SESSION_TOKEN" in remote.environment
+    assert "AWS_SESSION_TOKEN" in remote.process.environment
     GuardedRun(guard, path)
     assert guard._worker is not remote
-    assert "AWS_SESSION_TOKEN" not in guard._worker.environment
+    assert "AWS_SESSION_TOKEN" not in guard._worker.process.environment
     guard.close()

@@ -1,9 +1,11 @@
 """The patterns of attributes' values as plain phrases, which a kernel finds in one pass.
 
-values = ValueFlags()
-values.add_pattern(1, "^nav|side-?bar")
-values.phrases[False]     # {("\\x02nav", ""): 1, ("sidebar", ""): 1, ("side-bar", ""): 1}
-values.bits("navigation") # 1
+    values = ValueFlags()
+    values.add_pattern(1, "^nav|side-?bar")
+    values.phrases[False]  # {("\\x02nav", ""): 1, ("sidebar", ""): 1, ("side-bar", ""): 1}
+    values.bits("navigation")  # 1
+
+The regular expressions themselves are searched only in values beyond ASCII.
 """
 
 from __future__ import annotations
