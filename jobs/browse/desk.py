@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -115,7 +115,8 @@ class Desk:
     def __post_init__(self) -> None:
         self.labels = labels.Labels(self.given.labels_file)
         self.reader = Reader(self.run, self.given.inputs, self.given.modules)
-        self._rows_of_labels: dict[str, int] | None = None
+        self._labelling = threading.RLock()
+        self._rows_of_labels: Mapping[str, int] | None = None
         self.other = ServedRun.open(self.given.other) if self.given.other else None
         self._stamps = self._stamped()
 
@@ -320,10 +321,11 @@ class Desk:
 
     # labels
 
-    def _labelled_rows(self) -> dict[str, int]:
-        if self._rows_of_labels is None:
-            self._rows_of_labels = labels.rows_of(self.run, [*self.labels.lines])
-        return self._rows_of_labels
+    def _labelled_rows(self) -> Mapping[str, int]:
+        with self._labelling:
+            if self._rows_of_labels is None:
+                self._rows_of_labels = labels.rows_of(self.run, [*self.labels.lines])
+            return self._rows_of_labels
 
     def draw(self, asked: QueryParams) -> dict[str, Any]:
         """Return the rows of pages to judge."""
@@ -339,15 +341,16 @@ class Desk:
         found = self.run.row(row)
         where = {name: found[name] for name in ("id", "url", "outcome", "stage", "rule")}
         line = {**where, "label": label, "near": near, "text": self.reader.text(row)}
-        self._labelled_rows()[found["id"]] = row
-        first = not self.labels.lines
-        try:
-            self.labels.add({**line, "run": self.run.info["fingerprint"]})
-        except OSError as error:
-            raise BadRequest(f"{self.labels.path} can't be written: {error.strerror}.", status=507) from None
-        if first:
-            register(self.given.place, "labels", self.labels.path)
-        return self.agreement()
+        with self._labelling:
+            self._rows_of_labels = {**self._labelled_rows(), found["id"]: row}
+            first = not self.labels.lines
+            try:
+                self.labels.add({**line, "run": self.run.info["fingerprint"]})
+            except OSError as error:
+                raise BadRequest(f"{self.labels.path} can't be written: {error.strerror}.", status=507) from None
+            if first:
+                register(self.given.place, "labels", self.labels.path)
+            return self.agreement()
 
 
 def _side(run: ServedRun, reader: Reader, record: str) -> tuple[dict[str, Any] | None, str, str]:

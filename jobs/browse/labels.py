@@ -43,8 +43,7 @@ class Labels:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self.lines: dict[str, dict[str, Any]] = {}
-        """The newest line of each page, by id."""
+        found: dict[str, dict[str, Any]] = {}
         try:
             lines = path.read_bytes().splitlines() if path.exists() else []
         except OSError as error:
@@ -57,18 +56,21 @@ class Labels:
                     raise ValueError
             except ValueError:
                 raise InputError(f"Line {number} of {path} is no label.", "Name another file with --labels.") from None
-            self.lines[entry["id"]] = entry
+            found[entry["id"]] = entry
+        self.lines: Mapping[str, Mapping[str, Any]] = found
+        """The newest line of each page, by id. A new judgement puts another dictionary here, so that one that is being
+        read does not change."""
 
     def add(self, line: dict[str, Any]) -> None:
         """Save the label of a page, in place of an earlier one. Raises OSError; then the file is as before."""
         with self._lock:
-            if line["id"] in self.lines:
-                others = [one for name, one in self.lines.items() if name != line["id"]]
-                write_whole(self.path, b"".join(map(_encoded, [*others, line])), private=True)
-                del self.lines[line["id"]]
+            others = {name: one for name, one in self.lines.items() if name != line["id"]}
+            changed = {**others, line["id"]: line}
+            if len(others) < len(self.lines):
+                write_whole(self.path, b"".join(map(_encoded, changed.values())), private=True)
             else:
                 append_line(self.path, _encoded(line))
-            self.lines[line["id"]] = line
+            self.lines = changed
 
 
 def _encoded(line: Mapping[str, Any]) -> bytes:

@@ -1,14 +1,15 @@
 // @ts-check
 // The view of two runs: the pages that moved, by rule, and a page in both.
-import { $, ask, button, count, crawled, fail, make, newest } from "./dom.js";
+import { $, ask, button, count, crawled, make, newest } from "./dom.js";
 import { pieces } from "./page.js";
 
 const load = newest();
+const loadBoth = newest();
 /** @type {any} */
 let found = null;
 
 /** @param {[string, string]} ids */
-const showBoth = async ([one, other]) => {
+const showBoth = ([one, other]) => loadBoth(async () => {
   const both = await ask("both", { one, other });
   const columns = both.sides.map((/** @type {any} */ side, /** @type {number} */ at) => {
     const row = side.row;
@@ -19,14 +20,14 @@ const showBoth = async ([one, other]) => {
   });
   $("both").replaceChildren(make("div", "columns", "", ...columns));
   $("both").setAttribute("data-shown", `${one} ${other}`);
-};
+});
 
 /** @param {string} title @param {Array<[string, string]>} ids @param {string[]} urls */
 const list = (title, ids, urls) => {
   $("moved-title").textContent = title;
   $("both").replaceChildren();
   $("moved-pages").replaceChildren(...ids.map((pair, at) => {
-    const show = button("", () => showBoth(pair).catch(fail));
+    const show = button("", () => showBoth(pair));
     show.append(crawled(urls[at]));
     return make("li", "", "", show);
   }));

@@ -3,6 +3,9 @@
 import { $, ask, count, crawled, fail, link, make, newest, tell } from "./dom.js";
 
 const work = newest();
+const choose = newest();
+/** The judgements are sent one after another, so that no old answer is shown over a newer one. */
+let told = Promise.resolve();
 /** @type {number[]} */
 let rows = [];
 let at = 0;
@@ -51,42 +54,48 @@ const draw = () => work(async () => {
   for (const next of rows.slice(at + 1, at + 3)) reading(next).catch(() => {});
 });
 
+/** @param {() => Promise<any>} asking */
+const said = (asking) => {
+  told = told.then(asking).then(showAgreement).catch(fail);
+};
+
 /** @param {"good" | "bad"} label */
 const judge = (label) => {
   const row = rows[at];
   if (row === undefined) return;
   at += 1;
   draw();
-  tell("label", { row, label, near }).then(showAgreement).catch(fail);
+  const body = { row, label, near };
+  said(() => tell("label", body));
 };
 const move = (/** @type {number} */ step) => {
   at = Math.min(Math.max(at + step, 0), rows.length);
   draw();
 };
 
-export const show = () => ask("agreement").then(showAgreement).catch(fail);
+export const show = () => said(() => ask("agreement"));
 
 /** @param {any} run */
 export const begin = (run) => {
-  const choose = $("draw").querySelector("select");
+  const bounds = $("draw").querySelector("select");
   for (const stage of run.stages) {
     for (const measure of stage.measures) {
       for (const bound of Object.keys(measure.bounds)) {
         if (measure.kind === "str") continue;
         const made = make("option", "", `near ${measure.column} ${bound} ${measure.bounds[bound]}`);
         made.value = `${measure.column}.${bound}`;
-        choose.append(made);
+        bounds.append(made);
       }
     }
   }
   $("draw").addEventListener("submit", (/** @type {Event} */ event) => {
     event.preventDefault();
-    near = choose.value;
-    choose.blur();
-    work(async () => {
-      rows = (await ask("draw", { near })).rows;
-      at = 0;
-    }).then(draw);
+    const chosen = bounds.value;
+    bounds.blur();
+    choose(async () => {
+      [rows, near, at] = [(await ask("draw", { near: chosen })).rows, chosen, 0];
+      draw();
+    });
   });
   $("good").addEventListener("click", () => judge("good"));
   $("bad").addEventListener("click", () => judge("bad"));

@@ -8,6 +8,7 @@ import * as setting from "./setting.js";
 
 const BOUNDS = ["min", "max", "above", "below"];
 const decideNewest = newest();
+const copyNewest = newest();
 /** @type {any} */
 let run = null;
 /** @type {Array<() => void>} */
@@ -246,7 +247,7 @@ const drawSaved = () => {
 };
 
 /** @param {"command" | "recipe"} what */
-const copyAs = async (what) => {
+const copyAs = (what) => copyNewest(async () => {
   const found = await ask("recipe", { set: setting.asOptions(), name: $("setting-name").value || "out-2" });
   $("copied-text").textContent = found[what];
   $("copied-text").hidden = false;
@@ -256,7 +257,7 @@ const copyAs = async (what) => {
   } catch {
     $("copied").textContent = `The ${what}:`;
   }
-};
+});
 
 /** @param {any} state */
 const showWriting = (state) => {
@@ -296,8 +297,8 @@ const connect = () => {
     setting.replace(saved()[name] || []);
     drawStages();
   });
-  $("copy-command").addEventListener("click", () => copyAs("command").catch(fail));
-  $("copy-recipe").addEventListener("click", () => copyAs("recipe").catch(fail));
+  $("copy-command").addEventListener("click", () => copyAs("command"));
+  $("copy-recipe").addEventListener("click", () => copyAs("recipe"));
   $("write").addEventListener("click", () => tell("write", { set: setting.asOptions(), out: $("setting-name").value || "out-2" }).then(showWriting).catch(fail));
   for (const id of ["wanted-rules", "only-limits"]) $(id).addEventListener("input", drawStages);
   $("limits").querySelector("form").addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());

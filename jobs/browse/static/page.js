@@ -1,9 +1,10 @@
 // @ts-check
 // The view of one page: its text, its cuts, the original page in a frame, its duplicates, and its measures.
-import { $, ask, count, crawled, fail, limit, link, make, newest, value } from "./dom.js";
+import { $, ask, count, crawled, limit, link, make, newest, value } from "./dom.js";
 
 const loadPage = newest();
 const loadPanel = newest();
+const loadPair = newest();
 /** @type {any} */
 let page = null;
 let tab = "text";
@@ -55,9 +56,10 @@ const PANELS = {
       if (!mine) {
         const compare = make("button", "", "What they share");
         compare.type = "button";
-        compare.addEventListener("click", () => ask("pair", { one: page.row, other: row.row }).then((pair) => {
+        compare.addEventListener("click", () => loadPair(async () => {
+          const pair = await ask("pair", { one: page.row, other: row.row });
           both.replaceChildren(make("div", "columns", "", make("article", "", "", make("h4", "", "This page"), pieces(pair.one)), make("article", "", "", make("h4", "", "The other"), pieces(pair.other))));
-        }).catch(fail));
+        }));
         made.append(compare);
       }
       list.append(made);

@@ -37,6 +37,15 @@ def test_a_new_label_replaces_an_old_one(tmp_path):
     assert stat.S_IMODE((tmp_path / "l.jsonl").stat().st_mode) == 0o600
 
 
+def test_labels_that_are_being_read_do_not_change(tmp_path):
+    found = Labels(tmp_path / "l.jsonl")
+    found.add(line("a"))
+    reading = iter(found.lines)
+    found.add(line("b"))
+    found.add(line("a", BAD))
+    assert [*reading] == ["a"]
+
+
 @pytest.mark.parametrize("text", ["x", "{}", '{"id": "a", "label": "fine", "near": "", "outcome": "kept"}', "[]"])
 def test_a_file_of_something_else_is_not_touched(tmp_path, text):
     (tmp_path / "l.jsonl").write_text(json.dumps(line("a")) + "\n" + text + "\n")
