@@ -109,23 +109,19 @@ class Watched(Progress):
     def __init__(self, disk: Disk) -> None:
         super().__init__(quiet=True)
         self._disk = disk
-        self._held: dict[str, int] = {}
-
-    def start(self, phase: str, units: int, done: int = 0) -> None:
-        super().start(phase, units, done)
-        self._name = phase.rpartition(" ")[2]
+        self._held: list[int] = []
 
     def end(self) -> None:
         super().end()
-        self._held[self._name] = self._disk.look()
+        self._held.append(self._disk.look())
 
     def table(self, costs: dict[str, dict[str, float]], count: int) -> None:
         """Print what each phase took."""
         print(
             f"  {'phase':14} {'tasks':>6} {'seconds':>8} {'CPU s':>8} {'µs/doc':>7} {'peak MB':>8} {'disk B/doc':>10}"
         )
-        for phase, cost in costs.items():
+        for (phase, cost), held in zip(costs.items(), self._held, strict=True):
             print(
                 f"  {phase:14} {cost['tasks']:6} {cost['seconds']:8.1f} {cost['cpu']:8.1f} "
-                f"{cost['cpu'] / count * 1e6:7.3f} {cost['peak'] / 1e6:8.0f} {self._held[phase] / count:10.0f}"
+                f"{cost['cpu'] / count * 1e6:7.3f} {cost['peak'] / 1e6:8.0f} {held / count:10.0f}"
             )

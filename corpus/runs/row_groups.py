@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.cpus import usable_cpus
+from corpus.storage.ahead import ahead
 from corpus.storage.parquet_files import ParquetFile
 
 Columns = Callable[[Sequence[str]], pa.Table]
@@ -94,8 +94,7 @@ def map_row_groups(function: Callable[[Rows, Columns], T], groups: Sequence[Rows
         with group.open() as read:
             return function(group, read)
 
-    with ThreadPoolExecutor(min(threads, usable_cpus())) as pool:
-        yield from pool.map(call, groups)
+    return ahead(call, groups, min(threads, usable_cpus()))
 
 
 def rows_where(

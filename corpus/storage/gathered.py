@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any, overload
 
 import zstandard
 
 from corpus.errors import IntegrityError
 from corpus.json_data import check_shape, parse_json
-from corpus.net.transport import CONNECTIONS
+from corpus.storage.ahead import ahead
 from corpus.storage.commits import Commit
 from corpus.storage.crash_points import reached
 from corpus.storage.store import Store
@@ -106,14 +104,7 @@ class Commits(Sequence[Commit]):
         return self._all(facts=False)
 
     def _all(self, facts: bool) -> Iterator[Commit]:
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            ahead: deque[Future[list[Commit]]] = deque()
-            for number in range(len(self._keys)):
-                ahead.append(pool.submit(self._read, number, facts))
-                if len(ahead) > CONNECTIONS:
-                    yield from ahead.popleft().result()
-            while ahead:
-                yield from ahead.popleft().result()
+        return chain.from_iterable(ahead(lambda number: self._read(number, facts), range(len(self._keys))))
 
     def _read(self, number: int, facts: bool = True) -> list[Commit]:
         return gathered(self._store, self._keys[number], facts)

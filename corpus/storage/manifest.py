@@ -10,14 +10,16 @@ and says what may be skipped: of 150 random bits flipped in a ledger, 9 changed 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from corpus.digests import digest
 from corpus.errors import IntegrityError
 from corpus.json_data import check_shape, parse_json
+from corpus.storage.ahead import ahead
 from corpus.storage.commits import Part, damaged, missing, part_of
 from corpus.storage.crash_points import reached
 from corpus.storage.safe_join import is_plain
@@ -25,6 +27,9 @@ from corpus.storage.store import Store, as_json
 
 SEAL = "manifest/seal.json"
 _MAGIC = b"PAR1"
+
+_Digest = tuple[str, str]
+"""The key of a file of the manifest, and its sha256."""
 
 
 @dataclass(frozen=True)
@@ -34,38 +39,48 @@ class Listed(Part):
     footer: str = ""
 
 
-def write_manifest(store: Store, parts: Iterable[Part], run_json: bytes) -> None:
-    """List finished files, and seal the list together with the content that run.json will have."""
-    digests = {"run.json": _sha256(run_json)}
-    for part in parts:
+def write_manifest(
+    store: Store,
+    parts: Iterable[Part],
+    run_json: bytes,
+    watched: Callable[[Iterator[_Digest]], Iterable[_Digest]] = iter,
+) -> None:
+    """List finished files, and seal the list together with the content that run.json will have.
+
+    `watched` passes on what it gets for each file that is listed, so it can count the files, and stop the work.
+    """
+
+    def list_file(part: Part) -> _Digest:
         name = PurePosixPath(part.key)
         listed = Listed(**asdict(part), footer=_footer(store, part) if name.suffix == ".parquet" else "")
         key = f"manifest/{part.kind}-{name.stem.rpartition('-')[2]}.json"
         data = as_json(asdict(listed))
         store.put_new(key, data)
         reached("manifest_file_stored")
-        digests[key] = _sha256(data)
+        return key, _sha256(data)
+
+    digests = {"run.json": _sha256(run_json), **dict(watched(ahead(list_file, parts)))}
     reached("before_seal")
     store.replace(SEAL, as_json({"files": digests, "sha256": digest(digests)}))
 
 
 def read_manifest(store: Store, kind: str) -> list[Listed]:
     """Return the listed files of a kind, in order. Raises IntegrityError for a damaged file of the manifest."""
+    keys = [key for key in store.keys("manifest") if key.rpartition("-")[0] == f"manifest/{kind}"]
     listed = []
-    for key in store.keys("manifest"):
-        if key != SEAL:
-            try:
-                entry = parse_json(_content(store, key))
-                check_shape(entry, {"footer": str})
-                part = Listed(**asdict(part_of(entry)), footer=entry["footer"])
-                if key.rpartition("-")[0] != f"manifest/{part.kind}":
-                    raise ValueError(f"{key} lists a file of kind {part.kind[:20]!a}")
-                if not is_plain(part.key):  # not every reader of a part opens it through the store
-                    raise ValueError(f"{key} lists a file that may lie outside of the run")
-                listed.append(part)
-            except ValueError:
-                raise damaged(store, key) from None
-    return [part for part in listed if part.kind == kind]
+    for key, data in zip(keys, ahead(partial(_content, store), keys), strict=True):
+        try:
+            entry = parse_json(data)
+            check_shape(entry, {"footer": str})
+            part = Listed(**asdict(part_of(entry)), footer=entry["footer"])
+            if part.kind != kind:
+                raise ValueError(f"{key} lists a file of kind {part.kind[:20]!a}")
+            if not is_plain(part.key):  # not every reader of a part opens it through the store
+                raise ValueError(f"{key} lists a file that may lie outside of the run")
+            listed.append(part)
+        except ValueError:
+            raise damaged(store, key) from None
+    return listed
 
 
 def check_seal(store: Store) -> None:
@@ -80,8 +95,8 @@ def check_seal(store: Store) -> None:
     whole = digest(files) == seal["sha256"] and data == as_json(seal)
     if not whole:
         raise damaged(store, SEAL)
-    for key, sha256 in files.items():
-        if _sha256(_content(store, key)) != sha256:
+    for key, data in zip(files, ahead(partial(_content, store), files), strict=True):
+        if _sha256(data) != files[key]:
             raise damaged(store, key)
     extra = set(store.keys("manifest")) - {*files, SEAL}
     if extra:

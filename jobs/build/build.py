@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from corpus.collective import Collective
@@ -107,7 +108,7 @@ def complete(
     """
     job, plan, store = run.job, run.plan, run.execution.store
     begin(store, digest([digest_of(commits), job.dedup_memory]))
-    passed = read_pass(commits)
+    passed = read_pass(run.execution, commits)
     # The versions of this process. The identity has those of the run, which another version may have made.
     depends = digest({"recipe": plan.identity["recipe"], "versions": versions()})
     common = {**run.payload(), "depends": depends}
@@ -132,7 +133,7 @@ def complete(
         if bound is job.indexed:
             indexed = comparison, verdicts
     if (filled := fill(commits, found)) is not commits:
-        passed = read_pass(filled)
+        passed = read_pass(run.execution, filled)
     parts = pack(run, passed.units, found)
     index = make_index(*indexed) if indexed and run.keeps_signatures else None
     info = {**run_info(run, passed, found, parts, given_up), "index": index}
@@ -190,7 +191,7 @@ def _facts(verdicts: list[Verdicts], compares: str, stage: str = "") -> dict[str
 
 
 def finish(run: Build, info: dict[str, Any], costs: dict[str, Any], parts: list[Commit]) -> None:
-    """Write the manifest, timings.json and, last, run.json. Then remove intermediate files."""
+    """Write the manifest, timings.json and, last, run.json. Then remove intermediate files. Raises Stopped."""
     store = run.execution.store
     if not info["complete"]:
         store.discard("run.json")  # an earlier try may have left it, with as many units but other reasons
@@ -198,7 +199,8 @@ def finish(run: Build, info: dict[str, Any], costs: dict[str, Any], parts: list[
     records = json.loads(json.dumps(info["records"], sort_keys=True))
     run_json = store.get("run.json") or as_json({**info, "records": records})
     reached("before_manifest")
-    write_manifest(store, [commit.parts[0] for commit in parts], run_json)
+    listing = partial(run.execution.follow, "manifest", count=len(parts))
+    write_manifest(store, [commit.parts[0] for commit in parts], run_json, listing)
     reached("after_manifest")
     failed = run.execution.engine.tally
     timings = {

@@ -73,15 +73,20 @@ class Comparison:
         assert isinstance(self.bound.stage, Collective)
         return self.bound.stage
 
+    @property
+    def _shown(self) -> str:
+        """The name of all phases in the progress."""
+        return f"comparing ({self.bound.name})"
+
     def removed(self, unit: int) -> tuple[VerdictBox, ...]:
         """Return the verdicts of earlier comparisons on a unit."""
         return tuple(verdicts.boxes[unit] for verdicts in self.before if verdicts.removed[unit])
 
     def groups(self, starts: Sequence[int]) -> list[dict[str, Any]]:
         """Store the units in groups, and return what a task needs to read its group. `starts` has the first unit of
-        each group, followed by the number of units."""
+        each group, followed by the number of units. Raises Stopped."""
         units, stored = without_facts(self.units.commits), []
-        for start, end in pairwise(starts):
+        for start, end in self.execution.follow(self._shown, pairwise(starts), len(starts) - 1):
             parts = tuple(unit.part(self.stage.kind) for unit in islice(units, end - start))
             group = Group(parts, tuple(self.units.archive[start:end]), tuple(map(self.removed, range(start, end))))
             stored.append({"group": put_value(self.execution.store, group.as_dict())})
@@ -127,9 +132,7 @@ class Comparison:
         common |= {"phase": phase, "lists": lists}
         payloads = ({**common, "number": number, "own": payload} for number, payload in enumerate(own))
         started = time.monotonic()
-        results = self.execution.phase(
-            f"{self.bound.name} {phase}", compare_task, payloads, f"comparing ({self.bound.name})", len(own)
-        )
+        results = self.execution.phase(f"{self.bound.name} {phase}", compare_task, payloads, self._shown, len(own))
         self.costs[phase] = {
             "tasks": len(results),
             "seconds": round(time.monotonic() - started, 3),

@@ -65,4 +65,5 @@ def _samples(run: Build, commits: Sequence[Commit], verdicts: list[Verdicts]) ->
     payloads = ({"store": store.location, **task.stored(store)} for task in tasks)
     chosen = run.execution.commits("samples", choose_task, payloads, len(groups))
     numbers = [first + at for first, done in zip(groups, chosen, strict=True) for at in done.facts["slices"]]
-    return PackTask("samples", 0, tuple(piece(number, commits[number]) for number in numbers), compared)
+    found = run.execution.follow("samples", (piece(number, commits[number]) for number in numbers), len(numbers))
+    return PackTask("samples", 0, tuple(found), compared)

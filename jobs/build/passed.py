@@ -16,6 +16,7 @@ from corpus.storage.commits import Commit
 from corpus.tables.ledger import Counts, add_counts, no_counts
 from corpus.text.vocabulary import Ints
 from jobs.build.timings import costs_of
+from jobs.runner.execution import Execution
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,13 @@ class Passed:
     """What timings.json says of the pass."""
 
 
-def read_pass(commits: Sequence[Commit]) -> Passed:
-    """Read all commits once."""
+def read_pass(execution: Execution, commits: Sequence[Commit]) -> Passed:
+    """Read all commits once. Raises Stopped."""
     units, counts, others = Units(commits), no_counts(), dict[str, int]()
     exceptions: list[dict[str, Any]] = []
 
     def read() -> Iterator[Commit]:
-        for commit in units.read():
+        for commit in execution.follow("reading commits", units.read(), len(commits)):
             add_counts(counts, commit.facts["counts"])
             add_counts(others, commit.facts["other_records"])
             exceptions.extend(commit.facts["exceptions"])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from corpus.errors import InputChanged, InputUnreachable, IntegrityError
 from corpus.storage.commits import Commit
@@ -16,6 +17,10 @@ from jobs.runner.loop import Task, run
 from jobs.runner.progress import Progress
 from jobs.runner.retries import CHANGED, SERVER_DOWN, UNREACHABLE, Function, Payload
 from jobs.runner.state import State
+
+T = TypeVar("T")
+
+_SHOWN_EVERY_S = 0.2
 
 _ERRORS = {CHANGED: InputChanged, UNREACHABLE: InputUnreachable, SERVER_DOWN: InputUnreachable}
 
@@ -68,6 +73,26 @@ class Execution:
         """End a phase."""
         self.progress.end()
         self.state.write()
+
+    def follow(self, name: str, items: Iterable[T], count: int) -> Iterator[T]:
+        """Yield items, one for each step of work that this process does alone, as a phase of `count` units.
+
+        Raises Stopped.
+        """
+        self.start(name, count, brief=True)
+        done, shown = 0, time.monotonic()
+        for item in items:
+            yield item
+            done += 1
+            stopped = self.stop.asked()
+            if stopped or time.monotonic() - shown > _SHOWN_EVERY_S:
+                self.unit_done(units=done)
+                done, shown = 0, time.monotonic()
+            if stopped:
+                self.end()
+                raise Stopped
+        self.unit_done(units=done)
+        self.end()
 
     def phase(
         self, name: str, function: Function, payloads: Iterable[Payload], shown: str = "", count: int | None = None

@@ -97,6 +97,6 @@ def test_a_file_that_claims_an_absurd_footer_has_a_digest_of_its_own(store, tmp_
 def test_a_file_of_the_manifest_lists_its_own_kind(store):
     entry = json.loads(store.get("manifest/ledger-00000.json"))
     store.replace("manifest/ledger-00000.json", json.dumps({**entry, "kind": "corpus"}).encode())
-    for kind in ("ledger", "corpus"):
-        with pytest.raises(IntegrityError, match=r"ledger-00000\.json is damaged"):
-            read_manifest(store, kind)
+    with pytest.raises(IntegrityError, match=r"ledger-00000\.json is damaged"):
+        read_manifest(store, "ledger")
+    assert read_manifest(store, "corpus") == []
