@@ -13,7 +13,10 @@ import resource
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -37,8 +40,10 @@ MOST_TEXTS = 1_000_000
 WORDS_PER_TEXT = 120
 WORDS = {"a rare word": "w29999", "a common word": "w5", "two words": "w700 w90", "three common words": "w3 w5 w8"}
 
+Answer = TypeVar("Answer")
 
-def timed(name: str, ask) -> object:
+
+def timed(name: str, ask: Callable[[], Answer]) -> Answer:
     """Print the median of some tries, and return the answer."""
     walls, cpus = [], []
     for _ in range(TIMES):
@@ -74,7 +79,7 @@ def decide(folder: Path, records: int) -> None:
     desk = Desk(Given(folder), ServedRun.open(folder))
     timed("the first page: stages and funnel", lambda: (desk.overview(), limits.decide(run, [])))
     for name, settings in SETTINGS.items():
-        answer = timed(f"another limit: {name}", lambda settings=settings: limits.decide(run, settings))
+        answer = timed(f"another limit: {name}", partial(limits.decide, run, settings))
         plain = open_run(folder).tune(settings, limits.EXAMPLES).as_dict()
         same = {key: answer[key] for key in plain} == plain
         print(f"    {'the answer of `corpus tune`' if same else 'NOT THE ANSWER OF `corpus tune`'}", flush=True)
@@ -86,7 +91,7 @@ def decide(folder: Path, records: int) -> None:
         "pages that would come": "moved=come&set=gopher_quality.words.min=30",
         "50 pages from the middle": f"start={records // 2}",
     }.items():
-        timed(name, lambda asked=asked: pages.page_rows(run, QueryParams(asked), None))
+        timed(name, partial(pages.page_rows, run, QueryParams(asked), None))
     timed("the number of pages of a rule", lambda: pages.count(run, QueryParams("rule=gopher_quality.words"), None))
     print(f"  {resident()}")
 

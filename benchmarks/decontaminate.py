@@ -106,7 +106,7 @@ def judge(bound: BoundStage, text: str) -> Outcome:
 
 
 def names_in(outcome: Outcome) -> set[str]:
-    ranges, _ = parsed(outcome.measures["decontaminate.found"] or "")
+    ranges, _ = parsed(str(outcome.measures["decontaminate.found"] or ""))
     return {f"{name}:{at}" for name, of in ranges.items() for first, last in of for at in range(first, last + 1)}
 
 
@@ -133,7 +133,7 @@ def alarms(bound: BoundStage, pages: list[str]) -> Iterator[str]:
     """The pages that are dropped though nothing was put into them, and the number of those that come near."""
     outcomes = [judge(bound, text) for text in pages]
     dropped = [(outcome, text) for outcome, text in zip(outcomes, pages, strict=True) if not outcome.kept]
-    near = sum(outcome.kept and outcome.measures["decontaminate.overlap"] > 0 for outcome in outcomes)
+    near = sum(outcome.kept and bool(outcome.measures["decontaminate.overlap"]) for outcome in outcomes)
     yield f"  {len(dropped)} of {len(pages)} clean pages dropped, {near} more with an overlap of 0.5 to 0.75"
     for outcome, text in dropped:
         start, end = map(int, re.findall(r"characters (\d+) to (\d+)", outcome.detail)[0])
@@ -179,7 +179,7 @@ def pieces(pages: list[str], count: int) -> list[Item]:
     """Made items: stretches of pages, of 8 to 80 words."""
     rng = random.Random(1)
     words = [page.split() for page in pages]
-    found = []
+    found: list[Item] = []
     while len(found) < count:
         page = rng.choice(words)
         at, size = rng.randrange(len(page)), rng.randint(8, 80)

@@ -36,7 +36,7 @@ import numpy as np
 from benchmarks.dedup_counts import counts
 from benchmarks.dedup_lines import lines
 from benchmarks.dedup_pairs import EDITS, articles, bins, jaccard, made_pairs, real_texts
-from benchmarks.dedup_runs import Disk, Watched, compare, comparison, recipe, stage_of
+from benchmarks.dedup_runs import compare, comparison, recipe, stage_of
 from benchmarks.dedup_scale import cluster_of, documents, write_units
 from benchmarks.machine import machine_line, shared_data
 from corpus.dedup.index import open_index
@@ -49,7 +49,7 @@ from jobs.runner.ray_engine import RayEngine
 
 ROOT = Path(__file__).parents[1]
 PEER = ROOT / "build" / "peer-venv" / "bin" / "python"
-WAYS = {
+WAYS: dict[str, dict[str, object]] = {
     "classic": {"clusters": "classic"},
     "signature": {},
     "at .6": {"similarity": {"below": 0.6}},
@@ -163,24 +163,23 @@ def scale(millions: float, folder: Path, engine: Engine, memory: int, keep: bool
     shutil.rmtree(here, ignore_errors=True)
     here.mkdir(parents=True)
     units = list(write_units(here, stage_of(made), count))
-    disk = Disk(here)
-    signatures = disk.look()
-    started, own = time.monotonic(), time.process_time()
-    watched = Watched(disk)
     with Stop() as stop:
-        work = comparison(here, made, units, engine, stop, memory, progress=watched)
+        work = comparison(here, made, units, engine, stop, memory)
+        signatures = work.disk.look()
+        started, own = time.monotonic(), time.process_time()
         compared = compare_documents(work)
+    assert compared is not None
     seconds = time.monotonic() - started
     costs = work.costs
     driver = time.process_time() - own
     cpu = driver + sum(cost["cpu"] for cost in costs.values())
     per_second = count / cpu
     print(f"\n{count:,} documents, {len(units):,} units, {memory >> 20} MiB for a task's rows")
-    watched.table(costs, count)
+    work.table(count)
     info = compared.facts
     print(
         f"  in all {seconds:.1f} s, {cpu:.1f} CPU s (this process {driver:.1f}): {per_second:,.0f} documents "
-        f"per CPU second; disk at most {disk.most / count:.0f} B/doc, signatures {signatures / count:.0f} of them"
+        f"per CPU second; disk at most {work.disk.most / count:.0f} B/doc, signatures {signatures / count:.0f} of them"
     )
     gone = info["removed"]
     print(
@@ -201,17 +200,17 @@ def peer(count: int, folder: Path) -> None:
     files = 10
     clusters = cluster_of(count, 1)
     clusters[clusters >= count] += 1 << 62
-    kind = np.dtype([*((f"v{n}", "<u8") for n in range(ROWS)), ("doc", "<u4")])
+    fields = [*((f"v{n}", "<u8") for n in range(ROWS)), ("doc", "<u4")]
     for rank, part in enumerate(np.array_split(np.arange(count), files)):
         values = np.concatenate(
             [documents(clusters[some], int(some[0]), 1, np.dtype("<u8"))[1] for some in np.array_split(part, 20)]
         ) >> np.uint64(3)  # below 2^61 - 1
         for band in range(BANDS):
-            records = np.zeros(len(part), dtype=kind)
+            records = np.zeros(len(part), dtype=fields)
             for row in range(ROWS):
                 records[f"v{row}"] = values[:, band * ROWS + row]
             records["doc"] = np.arange(len(part))
-            records.sort(order=[name for name in kind.names])
+            records.sort(order=[name for name, _ in fields])
             path = here / "signatures" / f"bucket_{band:03d}" / f"{rank:05d}.minhash.sig"
             path.parent.mkdir(parents=True, exist_ok=True)
             records.tofile(path)
@@ -243,6 +242,7 @@ def against(millions: float, folder: Path, engine: Engine, memory: int, new: int
         units = list(write_units(old, stage_of(made), count))
         work = comparison(old, made, units, engine, stop, memory)
         compared = compare_documents(work)
+        assert compared is not None
         make_index(work, compared)
         index = sum(path.stat().st_size for path in (old / "index").iterdir())
         kept = count - sum(compared.removed)
@@ -257,6 +257,7 @@ def against(millions: float, folder: Path, engine: Engine, memory: int, new: int
             work = comparison(more, made, units, engine, stop, memory, earlier)
             started = time.monotonic()
             compared = compare_documents(work)
+            assert compared is not None
             cpu = sum(cost["cpu"] for cost in work.costs.values())
             peak = max(cost["peak"] for cost in work.costs.values())
             print(

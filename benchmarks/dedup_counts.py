@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from scipy.optimize import nnls
@@ -91,17 +92,11 @@ class InPlace:
     def answer(self, function: Function, payload: Payload, now: float) -> Answer:
         phase = re.sub(r"(large|small)-\d+", r"\1", payload["phase"])
         count = self.phases.setdefault(phase, Counter())
-        task_functions.open_store = lambda location: Bucketlike(location, count)
-        try:
+        with patch.object(task_functions, "open_store", lambda location: Bucketlike(location, count)):
             answer: Answer = json.loads(json.dumps(answer_of(function, json.loads(json.dumps(payload)))))
-        finally:
-            task_functions.open_store = _OPEN
         count.update(tasks=1, cpu_us=int(1e6 * answer["ok"]["cost"]["cpu"]))
         count["peak"] = max(count["peak"], answer["ok"]["cost"]["peak"])
         return answer
-
-
-_OPEN = task_functions.open_store
 
 
 @dataclass(frozen=True)
@@ -314,7 +309,7 @@ def seen(one: Counted, of: Division) -> str:
 
 def counts(millions: Sequence[float], memory: int, lines: bool, folder: Path, large: Sequence[int]) -> None:
     """Print what was counted for so many millions of documents, and the formulas for them and for more."""
-    os.fsync = lambda file: None  # no process is killed here, and a loaded disk would only cost time
+    os.fsync = lambda fd: None  # no process is killed here, and a loaded disk would only cost time
     divided: Callable[[int, int], Division] = of_lines if lines else of_documents
     sizes = [int(number * 1e6) for number in millions]
     short = [8 << 20, (4 if lines else 1) << 20]

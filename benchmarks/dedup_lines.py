@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.dedup_runs import Disk, Watched, comparison, write_unit
+from benchmarks.dedup_runs import comparison, write_unit
 from benchmarks.dedup_scale import mixed
 from corpus.dedup.contract import LINES_SCHEMA
 from corpus.recipes import Recipe
@@ -70,23 +70,21 @@ def lines(millions: float, folder: Path, engine: Engine, memory: int) -> None:
     """Measure the phases from signed lines to cuts."""
     count = int(millions * 1e6)
     units = list(write_units(folder, count))
-    disk = Disk(folder)
-    signed = disk.look()
     recipe = line_recipe()
-    watched = Watched(disk)
-    started, own = time.monotonic(), time.process_time()
     with Stop() as stop:
-        work = comparison(folder, recipe, units, engine, stop, memory, progress=watched)
+        work = comparison(folder, recipe, units, engine, stop, memory)
+        signed = work.disk.look()
+        started, own = time.monotonic(), time.process_time()
         compared = compare_lines(work)
     cpu = time.process_time() - own + sum(cost["cpu"] for cost in work.costs.values())
     seconds = time.monotonic() - started
     info = compared.facts
     print(f"\n{count:,} documents of {info['compared']['lines']:,} lines, {memory >> 20} MiB for a task's rows")
-    watched.table(work.costs, count)
+    work.table(count)
     removed = info["removed"]
     print(
         f"  in all {seconds:.1f} s, {cpu:.1f} CPU s: {count / cpu:,.0f} documents per CPU second; disk at most "
-        f"{disk.most / count:.0f} B/doc, signed lines {signed / count:.0f} of them\n"
+        f"{work.disk.most / count:.0f} B/doc, signed lines {signed / count:.0f} of them\n"
         f"  removed {removed['lines']:,} lines from {removed['from_documents']:,} documents, and "
         f"{sum(removed['documents'].values()):,} documents that would have lost too much",
         flush=True,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -34,6 +36,44 @@ def stage_of(made: Recipe) -> DocumentComparison:
     return stage
 
 
+class Disk:
+    """The most bytes that a folder has held, as seen between phases."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.most = 0
+
+    def look(self) -> int:
+        held = sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
+        self.most = max(self.most, held)
+        return held
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched(Comparison):
+    """A comparison that looks at its folder after each phase."""
+
+    disk: Disk
+    held: dict[str, int] = field(default_factory=dict)
+
+    def phase(self, phase: str, *given: Any, **more: Any) -> list[Commit]:
+        done = super().phase(phase, *given, **more)
+        self.held[phase] = self.disk.look()
+        return done
+
+    def table(self, count: int) -> None:
+        """Print what each phase took."""
+        print(
+            f"  {'phase':14} {'tasks':>6} {'seconds':>8} {'CPU s':>8} {'µs/doc':>7} {'peak MB':>8} {'disk B/doc':>10}"
+        )
+        for phase, cost in self.costs.items():
+            held = f"{self.held[phase] / count:10.0f}" if phase in self.held else ""  # a relay is no phase of its own
+            print(
+                f"  {phase:14} {cost['tasks']:6} {cost['seconds']:8.1f} {cost['cpu']:8.1f} "
+                f"{cost['cpu'] / count * 1e6:7.3f} {cost['peak'] / 1e6:8.0f} {held}"
+            )
+
+
 def comparison(
     folder: Path,
     made: Recipe,
@@ -42,8 +82,7 @@ def comparison(
     stop: Stop,
     memory: int = 1 << 30,
     against: Sequence[EarlierRun] = (),
-    progress: Progress | None = None,
-) -> Comparison:
+) -> Watched:
     common = {
         "store": str(folder.resolve()),
         "recipe": made.canonical(),
@@ -51,8 +90,10 @@ def comparison(
         "modules": [],
         "depends": "",
     }
-    execution = Execution(LocalStore(folder), engine, stop, progress or Progress(quiet=True))
-    return Comparison(execution, made.stages[0], common, units_of(units), memory_bytes=memory, against=against)
+    execution = Execution(LocalStore(folder), engine, stop, Progress(quiet=True))
+    return Watched(
+        execution, made.stages[0], common, units_of(units), memory_bytes=memory, against=against, disk=Disk(folder)
+    )
 
 
 def write_unit(store: LocalStore, batch: pa.RecordBatch, warc: str, name: str, kind: str = "signatures") -> Commit:
@@ -84,44 +125,7 @@ def compare(folder: Path, made: Recipe, signed: Iterable[Signed], engine: Engine
 
 
 def removed(folder: Path, compared: Verdicts) -> Iterator[tuple[int, tuple[int, float, bool]]]:
-    for box in compared.boxes:
-        batch = box.read(LocalStore(folder))
+    for unit in range(len(compared.boxes)):
+        batch = compared.boxes[unit].read(LocalStore(folder))
         for row in batch.filter(batch["removed"]).to_pylist():
             yield row["corpus_row"], (row["kept_doc"], row["similarity"], bool(row["exact"]))
-
-
-class Disk:
-    """The most bytes that a folder has held, as seen between phases."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.most = 0
-
-    def look(self) -> int:
-        held = sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
-        self.most = max(self.most, held)
-        return held
-
-
-class Watched(Progress):
-    """Looks at a folder after each phase."""
-
-    def __init__(self, disk: Disk) -> None:
-        super().__init__(quiet=True)
-        self._disk = disk
-        self._held: list[int] = []
-
-    def end(self) -> None:
-        super().end()
-        self._held.append(self._disk.look())
-
-    def table(self, costs: dict[str, dict[str, float]], count: int) -> None:
-        """Print what each phase took."""
-        print(
-            f"  {'phase':14} {'tasks':>6} {'seconds':>8} {'CPU s':>8} {'µs/doc':>7} {'peak MB':>8} {'disk B/doc':>10}"
-        )
-        for (phase, cost), held in zip(costs.items(), self._held, strict=True):
-            print(
-                f"  {phase:14} {cost['tasks']:6} {cost['seconds']:8.1f} {cost['cpu']:8.1f} "
-                f"{cost['cpu'] / count * 1e6:7.3f} {cost['peak'] / 1e6:8.0f} {held / count:10.0f}"
-            )

@@ -42,7 +42,7 @@ def make_environment() -> None:
         shutil.rmtree(VENV, ignore_errors=True)
         shutil.rmtree(NEWER, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-        pip = [VENV / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+        pip = [str(VENV / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
         subprocess.run([*pip, "-r", wanted], check=True)
         subprocess.run([*pip, "--no-deps", "--target", NEWER, "-r", newer], check=True)
         stamp.write_text(digest)
@@ -92,7 +92,8 @@ def _rollup(pid: int) -> tuple[int, int]:
         lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
     except OSError:
         return 0, 0
-    return tuple(int(lines.get(name, "0 kB").split()[0]) << 10 for name in ("Pss", "Pss_File"))
+    pss, mapped = (int(lines.get(name, "0 kB").split()[0]) << 10 for name in ("Pss", "Pss_File"))
+    return pss, mapped
 
 
 def run_pinned(command: list, cpu: int, environment: dict[str, str] | None = None) -> dict[str, float]:
@@ -106,6 +107,7 @@ def run_pinned(command: list, cpu: int, environment: dict[str, str] | None = Non
     )  # fmt: skip
     memory = Memory(process.pid)
     memory.start()
+    assert process.stderr is not None
     complaint = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

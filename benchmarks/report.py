@@ -26,7 +26,7 @@ from corpus.revise.limits import measures_of
 from corpus.storage.commits import Part, sha256_of
 from corpus.storage.manifest import write_manifest
 from corpus.storage.store import LocalStore
-from corpus.tables.ledger import CORPUS_SCHEMA, add_counts, ledger_schema, no_counts
+from corpus.tables.ledger import CORPUS_SCHEMA, Counts, add_counts, ledger_schema, no_counts
 from corpus.tables.samples import SAMPLES_SCHEMA
 from filters import load_recipe
 
@@ -83,7 +83,8 @@ def write_run(folder: Path, records: int, seed: int = 0) -> dict:
     for kind in ("ledger", "corpus", "samples"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
-    counts, samples = no_counts(), {}
+    counts = no_counts()
+    samples: dict[str, list[dict]] = {}
     form = {"compression": "zstd", "write_page_checksum": True}
     with (
         pq.ParquetWriter(_part(folder, "ledger"), schema, **form) as ledger,
@@ -109,7 +110,7 @@ def write_run(folder: Path, records: int, seed: int = 0) -> dict:
     return info
 
 
-def _ledger(rng: np.random.Generator, info: dict, schema: pa.Schema, start: int, rows: int, counts: dict) -> pa.Table:
+def _ledger(rng: np.random.Generator, info: dict, schema: pa.Schema, start: int, rows: int, counts: Counts) -> pa.Table:
     measures = [measure for measure in measures_of(info) if not measure.collective]
     values = {measure.column: _values(rng, measure, rows) for measure in measures}
     verdict = np.full(rows, -1)

@@ -125,7 +125,9 @@ def peak() -> int:
     return int(status["VmHWM"].split()[0]) << 10
 
 
-def end_of_pass(run: Build, commits: Sequence[Commit], given_up: list[dict[str, Any]]) -> JobResult:
+def end_of_pass(
+    run: Build, commits: Sequence[Commit], given_up: list[dict[str, Any]], fill: object = None
+) -> JobResult:
     """What a build does with all commits, before it compares documents."""
     counts, passed = no_counts(), time.process_time()
     digest_of(commits)

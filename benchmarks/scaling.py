@@ -98,7 +98,7 @@ def workers(say):
 def overhead(say):
     archives = [shared_data() / "warc" / name for name in ARCHIVES]
     pages = sum(1 for path in archives for item in read_warc(path) if isinstance(item, Record) and item.judged)
-    took = {name: [] for name in WAYS}
+    took: dict[str, list[float]] = {name: [] for name in WAYS}
     with tempfile.TemporaryDirectory() as folder:
         sample = Path(folder) / "sample.warc.gz"
         write_sample(sample, pages=50)
@@ -227,7 +227,7 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="keep each part in figures/scaling_PART.txt")
     options = parser.parse_args()
     for part in options.parts or PARTS:
-        lines = []
+        lines: list[str] = []
 
         def say(line, lines=lines):
             print(line, flush=True)

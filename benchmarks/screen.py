@@ -59,13 +59,15 @@ def main() -> None:
             continue
         for record in items:
             started = time.process_time()
-            measured = dict(screen.apply(Document.of(record)))
+            measured = {name: value for name, value, *_ in screen.apply(Document.of(record))}
             spent["screen"] += time.process_time() - started
             started = time.process_time()
             outcome = pipeline.judge_record(record)
             spent["all"] += time.process_time() - started
             if outcome is not None:
-                pages.append((measured["wanted_score"], outcome.outcome, outcome.stage))
+                score = measured["wanted_score"]
+                assert not isinstance(score, str)
+                pages.append((score, outcome.outcome, outcome.stage))
                 both = measured["label"], outcome.measures.get("language.label")
                 labels += [both[0] == both[1]] if all(both) else []
     kept = sum(outcome == KEPT for _, outcome, _ in pages)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from benchmarks.languages import sentences
@@ -98,7 +99,7 @@ def lines() -> Iterator[str]:
                 continue
             reference = reference or [boundaries(split(text)) for text in texts]
             yield measured(name, code, split, texts, reference)
-        yield measured("ICU", code, lambda text, code=code: split_words(text, code), texts, reference)
+        yield measured("ICU", code, partial(split_words, language=code), texts, reference)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -36,6 +36,13 @@ GROUPS = {
     "personal data": ("pii",),
 }
 SOME_5_KB = range(4_000, 6_000)
+Seconds = defaultdict[str, float]
+"""CPU seconds by stage."""
+
+
+def add(totals: Seconds, seconds: Seconds) -> None:
+    for stage, one in seconds.items():
+        totals[stage] += one
 
 
 class Timed:
@@ -43,10 +50,10 @@ class Timed:
 
     def __init__(self) -> None:
         self.pages = 0
-        self.seconds: Counter[str] = Counter()
+        self.seconds: Seconds = defaultdict(float)
         self.documents: Counter[str] = Counter()
         self.kept = 0
-        self.of_kept: Counter[str] = Counter()
+        self.of_kept: Seconds = defaultdict(float)
 
 
 class Timing:
@@ -57,7 +64,7 @@ class Timing:
         self.fate = KEPT
         self.stopped = False
         self.chars = 0
-        self.seconds: Counter[str] = Counter()
+        self.seconds: Seconds = defaultdict(float)
 
     def take(self, bound) -> None:
         """Run a stage over the document, and add its time."""
@@ -105,11 +112,11 @@ def run(path: Path, pipeline, timed: Timed) -> Timed:
                     one.take(bound)
         timed.pages += len(batch)
         for one in batch:
-            timed.seconds += one.seconds
+            add(timed.seconds, one.seconds)
             timed.documents.update(one.seconds.keys())
             if one.fate == KEPT and one.chars in SOME_5_KB:
                 timed.kept += 1
-                timed.of_kept += one.seconds
+                add(timed.of_kept, one.seconds)
 
 
 def default_archives() -> list[Path]:

@@ -15,7 +15,9 @@ import resource
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one core, except for training
@@ -40,6 +42,7 @@ PATTERNS = {"gpt2": GPT2_PATTERN, "cl100k": GPT4_PATTERN, "o200k": O200K_PATTERN
 ROUNDS = 3
 
 Say = Callable[[str], None]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def size_of(texts: Iterable[str]) -> int:
     return sum(len(text.encode()) for text in texts)
 
 
-def cpu(work: Callable[[], object]) -> tuple[float, float, object]:
+def cpu(work: Callable[[], Result]) -> tuple[float, float, Result]:
     """Return the CPU seconds of all threads, the wall seconds, and the result of `work`."""
     before, started = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     result = work()
@@ -98,6 +101,10 @@ def as_tiktoken(tokenizer: Tokenizer) -> tiktoken.Encoding:
     )
 
 
+def encode_each(peer: tiktoken.Encoding, texts: list[str]) -> list[list[int]]:
+    return list(map(peer.encode_ordinary, texts))
+
+
 def encoding(say: Say, tokenizers: Sequence[Tokenizer], texts: list[str]) -> None:
     """Print the speed of the encoders, and whether all ids are equal."""
     size = size_of(texts) / 1e6
@@ -108,13 +115,13 @@ def encoding(say: Say, tokenizers: Sequence[Tokenizer], texts: list[str]) -> Non
     for tokenizer in tokenizers:
         slow = Encoder(tokenizer)
         slow._fast = None
-        hf, _, (expected, counts) = cpu(lambda slow=slow: slow.encode(texts))
-        started, _, encoder = cpu(lambda tokenizer=tokenizer: Encoder(tokenizer))
+        hf, _, (expected, counts) = cpu(partial(slow.encode, texts))
+        started, _, encoder = cpu(partial(Encoder, tokenizer))
         assert encoder.engine == "gigatoken"
-        cold, _, (ids, lengths) = cpu(lambda encoder=encoder: encoder.encode(texts))
-        warm = min(cpu(lambda encoder=encoder: encoder.encode(texts))[0] for _ in range(ROUNDS))
+        cold, _, (ids, lengths) = cpu(partial(encoder.encode, texts))
+        warm = min(cpu(partial(encoder.encode, texts))[0] for _ in range(ROUNDS))
         peer = as_tiktoken(tokenizer)
-        runs = [cpu(lambda peer=peer: list(map(peer.encode_ordinary, texts))) for _ in range(ROUNDS)]
+        runs = [cpu(partial(encode_each, peer, texts)) for _ in range(ROUNDS)]
         tik = min(spent for spent, _, _ in runs)
         say(
             f"  {tokenizer.name:9}{size / hf:7.1f}{size / tik:10.1f}{size / cold:8.1f}{size / warm:8.1f}"

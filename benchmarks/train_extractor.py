@@ -185,8 +185,8 @@ class WordTable:
     def values(self, without: int = -1) -> tuple[np.ndarray, np.ndarray]:
         """Return words and their values. `without` leaves out the votes of one host."""
         counts = np.bincount(self.places)
-        votes = np.bincount(self.places, self.votes)
-        main = np.bincount(self.places, self.main_votes)
+        votes: np.ndarray = np.bincount(self.places, self.votes)
+        main: np.ndarray = np.bincount(self.places, self.main_votes)
         first, last = np.searchsorted(self.hosts[self.by_host], [without, without + 1])
         own = self.by_host[first:last]
         counts[self.places[own]] -= 1
@@ -244,7 +244,7 @@ def table_of(pages: Sequence[Page], hosts: np.ndarray, tables: Sequence[WordTabl
     columns = (0, 0)
     for host in np.unique(hosts):
         lexicon = lexicon_of(tables, host)
-        for index in np.flatnonzero(hosts == host):
+        for index in np.flatnonzero(hosts == host).tolist():
             blocks, page = kernels.Page(pages[index].html, pages[index].url).features(lexicon)
             if len(blocks):
                 columns = (blocks.shape[1], len(page))
@@ -377,7 +377,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / MODEL.name
         with open(made, "wb") as file:
-            np.savez(file, **model_of(fit(table, np.ones(len(table.page), bool)), tables, table.columns))
+            model = model_of(fit(table, np.ones(len(table.page), bool)), tables, table.columns)
+            np.savez(file, allow_pickle=False, **model)
         lines += cost_lines(pages, load_model(made))
         lines.append(f"model: {made.stat().st_size:,} bytes, sha256 {hashlib.sha256(made.read_bytes()).hexdigest()}")
         if args.save:

@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
+from typing import TypedDict
 
 from benchmarks.machine import machine_line
 
@@ -21,8 +22,16 @@ CASES = ((4, 4096), (6, 4096), (8, 4096), (4, 32768))
 ISAS: dict[str, dict[str, str]] = {"this CPU as it is": {}, "held to AVX2": {"ONEDNN_MAX_CPU_ISA": "AVX2"}}
 
 
-def measure(depth: int, vocab: int) -> dict[str, list[float]]:
-    """By way: the CPU seconds of each step, the optimizers' part in them, and the loss of the last step."""
+class Took(TypedDict):
+    """The CPU seconds of each step, the optimizers' part in them, and the loss of the last step."""
+
+    step: list[float]
+    optimizers: list[float]
+    loss: float
+
+
+def measure(depth: int, vocab: int) -> dict[str, Took]:
+    """What each way takes."""
     import torch
 
     from jobs.model import model as model_file
@@ -46,7 +55,7 @@ def measure(depth: int, vocab: int) -> dict[str, list[float]]:
                 group["params"], lr=group["lr"], weight_decay=group["weight_decay"], adjust_lr_fn="match_rms_adamw"
             )
         ways[name] = model, optimizers
-    found = {name: {"step": [], "optimizers": [], "loss": 0.0} for name in ways}
+    found: dict[str, Took] = {name: {"step": [], "optimizers": [], "loss": 0.0} for name in ways}
     for windows in ids:
         for name, (model, optimizers) in ways.items():
             model_file.ROWS_AT_ONCE = least_rows if name == "ours" else 1

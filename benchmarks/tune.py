@@ -91,7 +91,7 @@ def make_rows(rng, first: int, count: int, schema: pa.Schema, limits: dict[str, 
         f"CC-MAIN-20260101000000-20260101030000-{n // 40_000:05d}.warc.gz:{n % 40_000 * 25_013}"
         for n in range(first, first + count)
     ]
-    made = {
+    made: dict[str, list[str] | np.ndarray | pa.Array] = {
         "id": ids,
         "url": [
             f"https://site{n % 9973}.example/path/{n * 7919 % 1_000_003}/page.html" for n in range(first, first + count)
@@ -100,7 +100,7 @@ def make_rows(rng, first: int, count: int, schema: pa.Schema, limits: dict[str, 
     made["warc"] = [one.rpartition(":")[0] for one in ids]
     made["offset"] = np.arange(first, first + count) % 40_000 * 25_013
     made["record_id"] = [f"<urn:uuid:{n:032d}>" for n in range(first, first + count)]
-    stopped_at = np.where(rng.random(count) < STOPPED, 3, 99)  # the stages before: url, screen, extract
+    stopped_at = np.where(rng.random(count) < STOPPED, 3, 99)  # the stages before: url, rights, extract
     end = np.full(count, -1)
     names = [name for name in schema.names if "." in name]
     stages = list(dict.fromkeys(name.split(".")[0] for name in names))
@@ -112,7 +112,11 @@ def make_rows(rng, first: int, count: int, schema: pa.Schema, limits: dict[str, 
             made[name] = pa.array(rng.integers(0, 2, count) if limit.of is int else rng.random(count), mask=~near)
             continue
         if limit.of is str:
-            made[name] = pa.array(np.full(count, limit.one_of[0] if limit.one_of else "utf-8"), mask=missing)
+            labels = np.full(count, limit.one_of[0] if limit.one_of else "utf-8")
+            if name == "language.label":
+                labels[stopped_at < 99] = "de"
+                end[(end < 0) & (stopped_at < 99)] = place
+            made[name] = pa.array(labels, mask=missing)
             continue
         values, broken = values_around(rng, limit, count)
         made[name] = pa.array(values, mask=missing)
@@ -120,8 +124,6 @@ def make_rows(rng, first: int, count: int, schema: pa.Schema, limits: dict[str, 
         end[fresh] = place
         if stage == 3:
             stopped_at = np.where(fresh, 3, stopped_at)
-    gate = next(place for place, name in enumerate(names) if name == "screen.wanted_score")
-    end[(end < 0) & (stopped_at < 99)] = gate
     lookup = np.array([*names, ""])[end]
     kept = end < 0
     made["outcome"] = np.where(kept, "kept", "dropped")

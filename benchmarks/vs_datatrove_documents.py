@@ -46,6 +46,7 @@ def judge(path: Path) -> dict:
     lap = Lap()
     source = LocalSource(path)
     form = format_of(path.name)
+    assert form is not None
     columns = choose_columns(columns_in(source, form), {}, path.name)
     (part,) = plan_documents(source, form, columns, 1 << 40).ranges
     named = json.dumps(columns.as_dict())

@@ -70,15 +70,15 @@ def report_archive(
         say(f"  {WHOLE[recipe]:30}{speed:>88}{wall:>9}{runs[0]['kept']:7}")
     say("  Times as fast, round by round")
     for theirs in (side for side in names if side.peer):
-        for mine in (side for side in names if not side.peer):
-            pairs = list(zip(turns[mine.name], turns[theirs.name], strict=True))
+        for own in (side for side in names if not side.peer):
+            pairs = list(zip(turns[own.name], turns[theirs.name], strict=True))
             cells = [
                 spread([cost(b, archive, parts) / cost(a, archive, parts) for a, b in pairs], "{:.2f}")
                 for parts in SPANS.values()
             ]
-            say(f"    {mine.name + ' : ' + theirs.name:50}" + "".join(f"{cell:>20}" for cell in cells))
+            say(f"    {own.name + ' : ' + theirs.name:50}" + "".join(f"{cell:>20}" for cell in cells))
         for recipe, runs in builds.items():
-            pairs = zip(runs, turns[theirs.name], strict=True)
+            pairs = list(zip(runs, turns[theirs.name], strict=True))
             whole = spread([cost(b, archive, SPANS["+ start-up"]) / run["cpu"] for run, b in pairs], "{:.2f}")
             say(f"    {WHOLE[recipe].removeprefix('whole ') + ' : ' + theirs.name:50}{whole:>80}")
     for theirs in (side for side in names if side.peer):
@@ -92,10 +92,10 @@ def report_archive(
         f"{name} {spread([pages / seconds for seconds in each], '{:.0f}')}" for name, each in least.items()
     ))  # fmt: skip
     for name in ("our reader + lxml", "fastwarc + resiliparse"):
-        for side in ("ours", "ours, default"):
-            pairs = zip(least[name], turns[side], strict=True)
-            share = statistics.median(a / cost(b, archive, ("judge",)) for a, b in pairs)
-            say(f"    decompressing and parsing alone, {name}: {share:.0%} of what {side} takes to the last filter")
+        for who in ("ours", "ours, default"):
+            parsed = zip(least[name], turns[who], strict=True)
+            share = statistics.median(a / cost(b, archive, ("judge",)) for a, b in parsed)
+            say(f"    decompressing and parsing alone, {name}: {share:.0%} of what {who} takes to the last filter")
 
 
 def report_stages(say: Report, archive: str, turns: dict[str, list[dict]], names: list[Side], pages: int) -> None:

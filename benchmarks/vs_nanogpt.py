@@ -175,7 +175,7 @@ class Runs:
                 self.rows.append(row)
                 with open(self.path, "a") as file:
                     file.write(json.dumps(row) + "\n")
-        return [row for run in wanted if (row := self.find(*run)) is not None]
+        return [found for run in wanted if (found := self.find(*run)) is not None]
 
 
 def spread(values: list[float], digits: int) -> str:
