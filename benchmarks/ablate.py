@@ -19,7 +19,7 @@ from statistics import fmean
 
 import zstandard
 
-from benchmarks.machine import machine_line, shared_data
+from benchmarks.machine import adopt_orphans, cpu_of_the_rest, machine_line, shared_data
 
 UNFILTERED = """name = "unfiltered"
 
@@ -40,7 +40,9 @@ _PROGRESS = re.compile(r"^\w+ \d+/\d+|…$|^Look at|^Reading|^Interrupted")
 
 def corpus(*words: object) -> list[str]:
     """Run a command, and return what it told people, without progress."""
+    adopt_orphans()
     done = subprocess.run([sys.executable, "-m", "jobs.cli", *map(str, words)], stderr=subprocess.PIPE, text=True)
+    cpu_of_the_rest()
     if done.returncode:
         raise SystemExit(done.stderr)
     return [line.rstrip() for line in done.stderr.splitlines() if not _PROGRESS.search(line)]

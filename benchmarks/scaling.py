@@ -30,7 +30,7 @@ from warcio.archiveiterator import ArchiveIterator
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from benchmarks.machine import adopt_orphans, cpu_of_the_rest, machine_line, shared_data
+from benchmarks.machine import adopt_orphans, cpu_of_the_rest, machine_line, run_measured, shared_data
 from corpus.cpus import usable_cpus
 from corpus.sandbox.guard import Guard
 from corpus.sandbox.page_worker import settle
@@ -60,10 +60,7 @@ def command(archives, out, workers, *more, ray=False):
 
 def build(archives, out, workers, *more):
     """Wall and CPU seconds of a build, its run.json and timings."""
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    subprocess.run(command(archives, out, workers, *more), check=True, capture_output=True)
-    wall, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    wall, cpu, _ = run_measured(command(archives, out, workers, *more))
     return wall, cpu, json.loads((out / "run.json").read_text()), json.loads((out / "timings.json").read_text())
 
 

@@ -10,16 +10,14 @@ import argparse
 import json
 import os
 import resource
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.machine import find_shared_data, machine_line, shared_data
+from benchmarks.machine import find_shared_data, machine_line, run_measured, shared_data
 from corpus.stage import Limit
 from corpus.storage.commits import Part, sha256_of
 from corpus.storage.manifest import write_manifest
@@ -157,19 +155,6 @@ def values_around(rng, limit: Limit, count: int):
     return values, broken
 
 
-def measure(command: list[str]) -> tuple[float, float, int]:
-    """Wall seconds, CPU seconds and the most resident bytes of a process."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    started = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    _, said = process.communicate()
-    if process.returncode:
-        raise SystemExit(said.decode())
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return time.monotonic() - started, cpu, after.ru_maxrss << 10
-
-
 CORPUS = [sys.executable, "-m", "jobs.cli"]
 
 
@@ -180,8 +165,9 @@ def answer(records: int, folder: Path) -> None:
     print(f"\n{records:,} records, {size / 1e6:,.0f} MB of ledger")
     for name, settings in SETTINGS.items():
         options = [option for setting in settings for option in ("--set", setting)]
-        wall, cpu, most = measure([*CORPUS, "tune", str(folder), *options, "--json"])
+        wall, cpu, _ = run_measured([*CORPUS, "tune", str(folder), *options, "--json"])
         print(f"  {name:20}{wall:8.2f} s {cpu:8.2f} CPU s")
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10
     print(f"  most resident memory so far: {most / 1e6:,.0f} MB")
 
 
@@ -197,15 +183,15 @@ def written(folder: Path) -> None:
     archives = [str(path) for path in sorted((shared_data() / "warc").glob("*.warc.gz"))]
     how = ["--workers", "2"]
     base = folder / "base"
-    _, cpu, _ = measure([*CORPUS, "build", *archives, "-o", str(base), *how])
+    _, cpu, _ = run_measured([*CORPUS, "build", *archives, "-o", str(base), *how])
     records = json.loads((base / "run.json").read_text())["records"]
     print(f"\n`tune --write` of {len(archives)} real archives, {records['in']:,} records, {records['kept']:,} kept")
     print(f"  {'the run itself':32}{cpu:8.1f} CPU s")
     for number, (name, settings) in enumerate(WRITTEN.items()):
         options = [option for setting in settings for option in ("--set", setting)]
         fresh, made = folder / f"fresh{number}", folder / f"made{number}"
-        _, whole, _ = measure([*CORPUS, "build", *archives, "-o", str(fresh), *how, *options])
-        _, cpu, _ = measure([*CORPUS, "tune", str(base), *options, "--write", str(made), *how])
+        _, whole, _ = run_measured([*CORPUS, "build", *archives, "-o", str(fresh), *how, *options])
+        _, cpu, _ = run_measured([*CORPUS, "tune", str(base), *options, "--write", str(made), *how])
         pages = json.loads((made / "timings.json").read_text())["pass"]["read"]
         same = "every file the same" if files(fresh) == files(made) else "NOT THE SAME"
         share = f"{cpu / whole:.0%}"
