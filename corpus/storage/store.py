@@ -222,7 +222,18 @@ class LocalStore:
             self.path(key).unlink(missing_ok=True)
 
     def remove(self, prefix: str) -> None:
-        shutil.rmtree(self.path(prefix), ignore_errors=True)
+        folder, lock = self.path(prefix), self.path(LOCK)
+        if folder != lock.parent:
+            shutil.rmtree(folder, ignore_errors=True)
+            return
+        with suppress(OSError), os.scandir(folder) as entries:  # it may be missing
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                elif entry.name != lock.name:
+                    os.unlink(entry.path)
+            lock.unlink(missing_ok=True)  # last, because another run may begin here as soon as the lock is gone
+            folder.rmdir()
 
     @contextmanager
     def only_run(self, share: bool = False) -> Iterator[None]:

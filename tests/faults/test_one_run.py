@@ -3,6 +3,7 @@ runs."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,27 @@ def test_who_is_about_to_be_refused_is_not_in_the_way(tmp_path) -> None:
         LocalStore(tmp_path).prepare()
         scratch.write_bytes(b"")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_other_run_begins_while_the_work_of_this_one_is_removed(tmp_path, monkeypatch) -> None:
+    """Otherwise, this run would remove the work of the other one."""
+    store, remove = LocalStore(tmp_path), shutil.rmtree
+    refused = []
+
+    def removing(path, **options):
+        remove(path, **options)
+        with pytest.raises(OutputError, match="Another run is writing"), LocalStore(tmp_path).only_run():
+            pass
+        refused.append(Path(path).name)
+
+    with store.only_run():
+        for name in ("a/x", "b/x", "plan.json"):
+            store.put_new(f".work/{name}", b"")
+        monkeypatch.setattr("corpus.storage.store.shutil.rmtree", removing)
+        store.remove(".work")
+        monkeypatch.undo()
+        assert {"a", "b"} <= {*refused}
+        assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(scope="module")

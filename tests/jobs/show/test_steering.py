@@ -197,7 +197,7 @@ def test_the_same_command_goes_on(run, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(jobs.build.build, "_pack", stopped)
+        patched.setattr(jobs.build.build, "pack", stopped)
         write(run, recipe, tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {".work"}
     assert write(run, recipe, tmp_path / "out").exit_code == 0
