@@ -55,6 +55,8 @@ def test_only_a_build_by_processes_of_this_machine_starts_one_early(
     monkeypatch.setattr("jobs.runner.local_process.start_early", started.append)
     monkeypatch.setattr(sys, "argv", ["corpus", *words])
     monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("RAY_")]:  # Ray leaves some in its process
+        monkeypatch.delenv(name)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("jobs.verbs.options.leave_out_unused", lambda: None)
