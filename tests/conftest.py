@@ -45,12 +45,36 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     once. (With pytest 9.2, marks of xdist 3.8 group nothing.)"""
     from xdist.scheduler import LoadFileScheduling
 
+    config.option.loadscopereorder = False  # files with most tests first would end with long ones of few tests
+
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
             return "ray" if needs_ray(config.rootpath / file) else file
 
     return ByFile(config, log)
+
+
+LONGEST = [
+    "jobs/build/test_build.py",  # and with it all that needs Ray
+    "jobs/ablate/test_ablate.py",
+    "filters/extract/test_precision_mode.py",
+    "filters/pii/test_findings.py",
+    "jobs/browse/test_browser.py",
+    "corpus/storage/test_bucket.py",
+    "jobs/browse/test_server.py",
+    "jobs/build/test_inputs.py",
+    "jobs/assistant/test_finetune.py",
+    "faults/test_simulated_cluster.py",
+    "jobs/build/test_choose.py",
+    "jobs/build/test_volumes.py",
+]
+"""The files that take longest. They start first, so that no process is left alone with one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {Path(__file__).parent / file: place for place, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(LONGEST)))
 
 
 @functools.cache

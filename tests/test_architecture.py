@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONGEST
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -53,3 +55,7 @@ def test_an_upward_import_fails(tmp_path, file, line):
         lint, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path), "PATH": ""}, capture_output=True, text=True
     )
     assert (done.returncode == 0) == (file is None), done.stdout
+
+
+def test_the_test_files_that_start_first_exist():
+    assert [file for file in LONGEST if not (ROOT / "tests" / file).exists()] == []
