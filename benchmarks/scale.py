@@ -1,6 +1,7 @@
 """What the driver of a whole crawl takes: CPU per unit, memory, the first task, a continued run, the books.
 
-    python -m benchmarks.scale [pass|after|all] [--smallest 1000] [--largest 1000000] [--workers 1000] [--save]
+    python -m benchmarks.scale [pass|after|all] [--smallest 1000] [--largest 1000000] [--units N …]
+                            [--workers 1000] [--save]
 
 The driver's code is the real one, from the list of a crawl to the last commit of the pass. The workers are simulated
 (`benchmarks.simulated`), and so are the units: 32 for an archive, each with a commit like that of the default recipe.
@@ -226,6 +227,8 @@ class Repeated:
         return (self._archive * (2 + length // len(self._archive)))[start : start + length]
 
 
+SIZES = (10**3, 10**4, 10**5, 10**6, 3 * 10**6)
+
 WHOLE = 1_000_000
 """The most units that are all done."""
 
@@ -317,6 +320,7 @@ def main() -> None:
     parser.add_argument("what", nargs="?", choices=["all", "pass", "after"], default="all")
     parser.add_argument("--smallest", type=int, default=10**3)
     parser.add_argument("--largest", type=int, default=10**6)
+    parser.add_argument("--units", type=int, nargs="+", help="Other sizes than 1000, 10,000 and so on.")
     parser.add_argument("--workers", type=int, action="append")
     parser.add_argument("--save", action="store_true", help="Save the figures for docs/scale.md.")
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
@@ -330,7 +334,7 @@ def main() -> None:
     if given.one:
         one(given.one, given.workers[0], given.kill_after)
         return
-    sizes = [size for size in (10**3, 10**4, 10**5, 10**6, 3 * 10**6) if given.smallest <= size <= given.largest]
+    sizes = given.units or [size for size in SIZES if given.smallest <= size <= given.largest]
     saved = FIGURES / "scale.txt"
     parts = saved.read_text().split("\n\n")
     """The pass, a whole crawl, and the phases after the pass."""

@@ -55,7 +55,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from jobs.sample.crawl import write_sample
 
     path = tmp_path_factory.mktemp("in") / "sample.warc.gz"
-    write_sample(path, pages=600)
+    write_sample(path, pages=2400)  # some 200 units, so that no node finishes before others have begun
     return path
 
 
