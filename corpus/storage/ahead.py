@@ -1,4 +1,4 @@
-"""Requests to a store that run at the same time, with answers in order."""
+"""Calls that run at the same time, such as requests to a store, with results in order."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ R = TypeVar("R")
 
 
 def ahead(function: Callable[[T], R], items: Iterable[T], threads: int = CONNECTIONS) -> Iterator[R]:
-    """Yield the result of a function for each item, in order. Some `threads` items are worked on ahead of the reader,
-    and no more are taken if the reader stops."""
+    """Yield the result of a function for each item, in order.
+
+    So many `threads` work ahead of the reader. If the reader stops, no more items are taken.
+    """
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[R]] = deque()
         for item in items:

@@ -231,7 +231,8 @@ class LocalStore:
                 if entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry.path, ignore_errors=True)
                 elif entry.name != lock.name:
-                    os.unlink(entry.path)
+                    with suppress(OSError):
+                        os.unlink(entry.path)
             lock.unlink(missing_ok=True)  # last, because another run may begin here as soon as the lock is gone
             folder.rmdir()
 
