@@ -159,7 +159,7 @@ def test_named_recipes_survive_toml(name):
 
 def test_limits_are_no_parameters():
     with pytest.raises(ConfigError, match="words is a limit of GopherQuality"):
-        GopherQuality(words=30)
+        GopherQuality(words=30)  # type: ignore[call-arg]
     with pytest.raises(ConfigError, match="no measure 'wrods'") as error:
         GopherQuality().bind(wrods={"min": 30})
     assert "words" in error.value.todo

@@ -3,7 +3,6 @@ grows then is a leak. No recipe names its stage, but a plugin must have one."""
 
 from functools import lru_cache
 
-import filters.extract.trafilatura.values
 from corpus import Limit, Stage
 from corpus.text import shingles, words
 
@@ -11,7 +10,6 @@ FEW = 5_000
 
 words.TABLE_LIMIT = FEW
 shingles._remembered_words = lru_cache(FEW)(shingles._normal_words)
-filters.extract.trafilatura.values.MAX_REMEMBERED = FEW
 
 
 class Nothing(Stage):

@@ -20,7 +20,7 @@ from jobs.build.build import build
 from jobs.build.plan import Job
 from jobs.runner.engine import Stop
 from jobs.runner.local_engine import LocalEngine
-from jobs.runner.loop import run
+from jobs.runner.loop import Task, run
 from jobs.runner.progress import Progress
 from jobs.runner.retries import POLICIES, by_class
 from tests.engines import InProcess
@@ -158,7 +158,7 @@ def test_a_supervisor_that_hangs_in_native_code_is_ended(engine, request, monkey
     monkeypatch.setattr("jobs.runner.loop._GRACE_S", 1.0)
     payloads = [{"seconds": seconds, "wall_s": 30.0} for seconds in (0, 0, 0, 0, 0, 0, 3600)]
     with contextlib.closing(engine()) as made, Stop() as stop:
-        done = list(run(made, hang, payloads, stop))
+        done = list(run(made, (Task(hang, payload) for payload in payloads), stop))
     assert [one.payload["seconds"] for one in done if one.result is None] == [3600]
     assert by_class(next(one.failures for one in done if one.result is None)) == {"deadline": 2}
     assert len([one for one in done if one.result == {}]) == 6

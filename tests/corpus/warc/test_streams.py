@@ -31,7 +31,7 @@ OFFSETS = [sum(map(len, RECORDS[:i])) for i in range(6)]
 
 
 def zst(content: bytes, **options: object) -> bytes:
-    return zstandard.ZstdCompressor(write_checksum=True, **options).compress(content)  # type: ignore[arg-type]
+    return zstandard.ZstdCompressor(write_checksum=True, **options).compress(content)
 
 
 def pieces(content: bytes, size: int) -> bytes:
