@@ -112,8 +112,10 @@ class _Verbs(click.Group):
 
 
 def _elsewhere(args: list[str]) -> bool:
-    """Return True if a build with these arguments may run on Ray, or stop after its plan."""
-    others = any(argument.startswith(("--ray", "--address", "--dry-run")) for argument in args)
+    """Return True if a build with these arguments may run on Ray, read from a server, or stop after its plan."""
+    others = any(
+        argument.startswith(("--ray", "--address", "--dry-run", "CC-MAIN-")) or "://" in argument for argument in args
+    )
     return others or any(name.startswith("RAY_") for name in os.environ)
 
 
