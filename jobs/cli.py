@@ -76,6 +76,10 @@ _FIRST_WORDS = {
 }
 
 
+_SERVER = re.compile(r"://|^CC-MAIN-\d{4}-\d\d$")
+"""A URL, or the name of a crawl."""
+
+
 class _Verbs(click.Group):
     """A group that imports the file of a verb only when the verb is called.
 
@@ -114,7 +118,7 @@ class _Verbs(click.Group):
 def _elsewhere(args: list[str]) -> bool:
     """Return True if a build with these arguments may run on Ray, read from a server, or stop after its plan."""
     others = any(
-        argument.startswith(("--ray", "--address", "--dry-run", "CC-MAIN-")) or "://" in argument for argument in args
+        argument.startswith(("--ray", "--address", "--dry-run")) or _SERVER.search(argument) for argument in args
     )
     return others or any(name.startswith("RAY_") for name in os.environ)
 

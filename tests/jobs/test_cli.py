@@ -42,6 +42,7 @@ def commands(group=cli, path=()):
         (["build", "no.warc.gz", "-o", "out", "--ray"], {}, True, False),
         (["build", "no.warc.gz", "--address=auto", "--out=out"], {}, True, False),
         (["build", "no.warc.gz", "-o", "out"], {"RAY_ADDRESS": "here:1"}, True, False),
+        (["build", "CC-MAIN-20260101000000-20260101030000-00000.warc.gz", "-o", "out"], {}, True, True),
         (["build", "http://127.0.0.1:1/no.warc.gz", "-o", "out"], {}, True, False),
         (["build", "CC-MAIN-2026-04", "--base=no", "-o", "out"], {}, True, False),
         (["build", "no.warc.gz", "-o", "out", "--help"], {}, True, False),
