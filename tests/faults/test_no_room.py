@@ -31,10 +31,10 @@ from tests.warcs import write_warc
 ROOT = Path(__file__).resolve().parents[2]
 AFTER = "exit 1, then the same bytes"
 PLACES = (
-    ".work/plan.json", ".work/units.json", ".work/parts/ledger/", ".work/commits/pass/", ".work/parts/lists/",
-    ".work/parts/keys/", ".work/commits/dedup/bands/", ".work/parts/verdicts/", ".work/packed", "corpus/part-",
-    ".work/commits/pack/", "samples/part-", "index/", "manifest/corpus-", "manifest/seal.json",
-    "timings.json", "run.json",
+    ".work/plan.json", ".work/units.json", ".work/commits/divided/", ".work/parts/ledger/", ".work/commits/pass/",
+    ".work/commits/gathered/", ".work/compared", ".work/parts/lists/", ".work/parts/keys/",
+    ".work/commits/dedup/bands/", ".work/parts/verdicts/", ".work/packed", "samples/part-", "corpus/part-",
+    ".work/commits/pack/", "index/", "manifest/corpus-", "manifest/seal.json", "timings.json", "run.json",
 )  # fmt: skip
 """The starts of the keys that a build writes, in order."""
 
