@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from tests.waiting import PATIENCE_S
+
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
     "--headless",
@@ -22,7 +24,7 @@ class Opened:
         self.context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=script
         )
-        self.context.set_default_timeout(0)  # a busy machine may need more than the 30 s of Playwright
+        self.context.set_default_timeout(1000 * PATIENCE_S)  # a busy machine may need more than the 30 s of Playwright
         self.page = self.context.new_page()
         self.noted, self.requests = [], []
         self.page.on("console", lambda message: self.noted.append(message.text))
