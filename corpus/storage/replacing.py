@@ -30,6 +30,15 @@ def replacing(path: Path) -> Iterator[Path]:
     sync_folder(path.parent)
 
 
+def remove_leftovers(folder: Path, name: str = "") -> None:
+    """Remove what `replacing` left in a folder when its process was killed: of the file `name`, or of all files.
+
+    Nobody may be writing there.
+    """
+    for scratch in folder.glob(f".new-{name}*"):
+        scratch.unlink(missing_ok=True)
+
+
 def append_line(path: Path, line: bytes) -> None:
     """Append a line to a file that only its owner can read. Raises OSError; then no part of the line is written."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)

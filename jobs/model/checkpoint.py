@@ -30,7 +30,7 @@ from corpus.digests import differences, digest
 from corpus.errors import ConfigError, CorpusError, InputError, IntegrityError, OutputError
 from corpus.json_data import check_shape, parse_json
 from corpus.storage.commits import sha256_of
-from corpus.storage.replacing import replacing, write_whole
+from corpus.storage.replacing import remove_leftovers, replacing, write_whole
 from corpus.storage.safe_join import safe_join
 from corpus.tokens.tokenizer import Tokenizer
 from jobs.model.model import GPT
@@ -55,6 +55,7 @@ def bind(folder: Path, settings: Mapping[str, Any]) -> None:
             what = f"{folder} was begun with other settings ({'; '.join(changed)})."
             raise OutputError(what, "Use the old settings, or another folder.")
         return
+    remove_leftovers(folder, path.name)
     if folder.exists() and any(path.name != ".work" for path in folder.iterdir()):  # .work has the lock of the run
         raise OutputError(f"{folder} is not empty, and has no model.", "Name another folder.")
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,8 +83,7 @@ def save(folder: Path, step: int, model: GPT, optimizers: Optimizers, facts: Map
 
 def finish(folder: Path, model: GPT, facts: Mapping[str, Any]) -> dict[str, Any] | None:
     """Write the finished model, remove its checkpoints, and return its state."""
-    for leftover in folder.glob(".new-model*"):
-        leftover.unlink()
+    remove_leftovers(folder)
     with replacing(folder / "model.safetensors") as scratch:
         _write_tensors(scratch, _weights(model))
     _seal(folder, facts, ("model.safetensors",))

@@ -16,7 +16,7 @@ from tests.faults.soak import write_archives
 from tests.jobs.build.test_real import own_pss
 from tests.processes import descendants
 
-PAGES = int(os.environ.get("CORPUS_SOAK_PAGES", "200000"))
+PAGES = int(os.environ.get("CORPUS_SOAK_PAGES", "1000000"))
 GROWTH = 1.1
 """The factor by which the memory of the last third may exceed that of the second. Caches fill in the first, since the
 memos of words are small here. Of their real size, they fill until 150,000 of these pages have passed each worker."""
@@ -94,7 +94,7 @@ def soak(folder: Path, pages: int, every_s: float) -> tuple[Watch, dict[str, int
 @pytest.mark.slow
 @pytest.mark.timeout(6 * 3600)
 def test_memory_and_handles_stay_flat(tmp_path, record_result) -> None:
-    watch, records = soak(tmp_path, PAGES, every_s=5.0)
+    watch, records = soak(tmp_path, PAGES, every_s=2.0)
     assert len(watch.bytes) >= 30, "too short a run to say anything"
     second, last = watch.third(watch.bytes, 1), watch.third(watch.bytes, 2)
     handles = watch.third(watch.handles, 1), watch.third(watch.handles, 2)

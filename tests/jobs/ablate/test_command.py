@@ -74,18 +74,21 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(folders, tmp_path):
     arms = [str(folders / name) for name in ("plain", "shuffled")]
     names = ("results.json", "results.jsonl", "ablation.html")
 
+    said = tmp_path / "said"
+
     def command(out):
         words = ["ablate", *arms, "-o", tmp_path / out, *SMALL, "--workers", 2]
-        return subprocess.Popen([sys.executable, "-m", "jobs.cli", *map(str, words)], stderr=subprocess.DEVNULL)
+        with said.open("w") as file:
+            return subprocess.Popen([sys.executable, "-m", "jobs.cli", *map(str, words)], stderr=file)
 
-    assert command("whole").wait() == 0
+    assert command("whole").wait() == 0, said.read_text()
     commits = tmp_path / "out" / ".work" / "commits" / "train"
     for least in (1, 5, 9, 13):
         process = command("out")
         wait_until(lambda: len(list(commits.glob("*"))) >= least or process.poll() is not None)  # noqa: B023
-        assert process.poll() is None
+        assert process.poll() is None, said.read_text()
         process.kill()
         process.wait()
-    assert command("out").wait() == 0
+    assert command("out").wait() == 0, said.read_text()
     for name in names:
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -41,6 +41,18 @@ def test_a_crash_while_a_checkpoint_is_written_changes_nothing(tokens, whole, tm
     assert weights(folder) == weights(whole)
 
 
+def test_what_a_kill_left_of_a_file_is_in_nobodys_way(tokens, tmp_path):
+    """A first process was killed while it bound the folder, and a second one while it wrote its state."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    left = [folder / f".new-{name}-{'0' * 32}" for name in ("settings.json", "state.json")]
+    left[0].write_text("{")
+    train(folder, Pretraining(tokens, SETTINGS), TrainWorker(), After(3))
+    left[1].write_text("{")
+    assert train(folder, Pretraining(tokens, SETTINGS), TrainWorker())["step"] == STEPS
+    assert not list(folder.glob(".new-*"))
+
+
 def test_a_finished_model_is_not_trained_again(tokens, whole):
     before = weights(whole)
     assert train(whole, Pretraining(tokens, SETTINGS), TrainWorker(), After(0, AssertionError()))["step"] == STEPS
