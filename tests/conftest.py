@@ -60,16 +60,19 @@ LONGEST = [
     "jobs/ablate/test_ablate.py",
     "filters/extract/test_precision_mode.py",
     "filters/pii/test_findings.py",
+    "jobs/assistant/test_finetune.py",
+    "faults/test_damaged_archives.py",
+    "corpus/text/test_words.py",
+    "jobs/build/test_choose.py",
     "jobs/browse/test_browser.py",
     "corpus/storage/test_bucket.py",
     "jobs/browse/test_server.py",
     "jobs/build/test_inputs.py",
-    "jobs/assistant/test_finetune.py",
     "faults/test_simulated_cluster.py",
-    "jobs/build/test_choose.py",
     "jobs/build/test_volumes.py",
 ]
-"""The files that take longest. They start first, so that no process is left alone with one at the end."""
+"""The files that take longest. They start first, so that no process is left alone with one at the end. Those that
+often wait for other programs come after those that compute, since Ray waits at the beginning too."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
