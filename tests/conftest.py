@@ -65,14 +65,13 @@ LONGEST = [
     "corpus/text/test_words.py",
     "jobs/build/test_choose.py",
     "jobs/browse/test_browser.py",
-    "corpus/storage/test_bucket.py",
-    "jobs/browse/test_server.py",
-    "jobs/build/test_inputs.py",
     "faults/test_simulated_cluster.py",
+    "jobs/browse/test_server.py",
     "jobs/build/test_volumes.py",
+    "security/test_page_text.py",
 ]
 """The files that take longest. They start first, so that no process is left alone with one at the end. Those that
-often wait for other programs come after those that compute, since Ray waits at the beginning too."""
+compute come before those that wait for other programs, since Ray waits at the beginning too."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
