@@ -10,7 +10,6 @@ import io
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from statistics import fmean
 
 import zstandard
 
-from benchmarks.machine import adopt_orphans, cpu_of_the_rest, machine_line, shared_data
+from benchmarks.machine import adopt_orphans, cpu_of_children, cpu_of_the_rest, machine_line, shared_data
 
 UNFILTERED = """name = "unfiltered"
 
@@ -71,20 +70,16 @@ def outside(work: Path) -> Path:
     return made
 
 
-def cpu_minutes() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return (used.ru_utime + used.ru_stime) / 60
-
-
 def example(work: Path, arms: list[str]) -> None:
-    before = cpu_minutes()
+    before = cpu_of_children()
     evals = [shared_data() / "evals" / f"{name}.jsonl.gz" for name in QUESTIONS]
     asked = [word for file in evals for word in ("--questions", file)]
     told = corpus("ablate", *arms, "-o", work / "ablation", "--held-out", outside(work), *asked, *EXAMPLE)
     seconds = json.loads((work / "ablation" / "timings.json").read_text())["seconds"]
     print("corpus ablate default fineweb unfiltered --held-out wcxb.jsonl", " ".join(map(str, EXAMPLE)))
     print("\n".join(told))
-    print(f"It took {cpu_minutes() - before:.0f} CPU minutes, and {seconds / 60:.0f} minutes on a shared machine.")
+    minutes = (cpu_of_children() - before) / 60
+    print(f"It took {minutes:.0f} CPU minutes, and {seconds / 60:.0f} minutes on a shared machine.")
 
 
 def noise(work: Path, arms: list[str]) -> None:

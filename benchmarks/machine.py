@@ -56,6 +56,12 @@ def real_archives() -> list[Path]:
     )
 
 
+def cpu_of_children() -> float:
+    """Return the CPU seconds of all processes that ended and were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def adopt_orphans() -> None:
     """From now on, wait for processes whose parents ended before them, so that their CPU time counts here."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -63,12 +69,11 @@ def adopt_orphans() -> None:
 
 def cpu_of_the_rest() -> float:
     """Wait for all processes that are left. Return their CPU seconds."""
-    seconds = 0.0
+    before = cpu_of_children()
     with suppress(ChildProcessError):  # there are no more
         while True:
-            usage = os.wait4(-1, 0)[2]
-            seconds += usage.ru_utime + usage.ru_stime
-    return seconds
+            os.wait()
+    return cpu_of_children() - before
 
 
 def run_measured(command: Sequence[str]) -> tuple[float, float, str]:
@@ -77,19 +82,14 @@ def run_measured(command: Sequence[str]) -> tuple[float, float, str]:
     Ends the program with what the command says if it fails.
     """
     adopt_orphans()
-    others, before, started = _children(), _cpu_of_children(), time.monotonic()
+    others, before, started = _children(), cpu_of_children(), time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr[-4000:])
     wall = time.monotonic() - started
     while left := _children() - others:  # the page worker of a build ends after its supervisor
         os.waitpid(left.pop(), 0)
-    return wall, _cpu_of_children() - before, done.stdout
-
-
-def _cpu_of_children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return wall, cpu_of_children() - before, done.stdout
 
 
 def _children() -> set[int]:

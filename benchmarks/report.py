@@ -10,17 +10,15 @@ the peak that Linux counted.
 import argparse
 import json
 import resource
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.machine import machine_line
+from benchmarks.machine import machine_line, run_measured
 from corpus.digests import digest
 from corpus.revise.limits import measures_of
 from corpus.storage.commits import Part, sha256_of
@@ -43,18 +41,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.keep or Path(scratch) / "run"
         info = write_run(folder, options.records)
-        started = time.monotonic()
-        subprocess.run([sys.executable, "-m", "jobs.cli", "report", str(folder)], check=True, stderr=subprocess.DEVNULL)
-        took = time.monotonic() - started
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took, cpu, _ = run_measured([sys.executable, "-m", "jobs.cli", "report", str(folder)])
+        most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         sizes = {kind: _size(folder / kind) for kind in ("ledger", "corpus")}
         print(machine_line())
         records = info["records"]
         print(f"ledger: {records['in']:,} records, {len(info['columns'])} measures, {sizes['ledger'] / 1e6:.0f} MB")
         print(f"corpus: {records['kept']:,} texts, {sizes['corpus'] / 1e6:.0f} MB")
-        print(f"time:   {took:.1f} s, {used.ru_utime + used.ru_stime:.1f} s of CPU")
+        print(f"time:   {took:.1f} s, {cpu:.1f} s of CPU")
         print(f"report: {(folder / 'report.html').stat().st_size / 1e6:.2f} MB")
-        print(f"memory: {used.ru_maxrss / 1e3:.0f} MB")
+        print(f"memory: {most / 1e3:.0f} MB")
 
 
 def write_run(folder: Path, records: int, seed: int = 0) -> dict:

@@ -16,7 +16,6 @@ import json
 import logging
 import multiprocessing
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -30,7 +29,7 @@ from warcio.archiveiterator import ArchiveIterator
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from benchmarks.machine import adopt_orphans, cpu_of_the_rest, machine_line, run_measured, shared_data
+from benchmarks.machine import adopt_orphans, cpu_of_children, cpu_of_the_rest, machine_line, run_measured, shared_data
 from corpus.cpus import usable_cpus
 from corpus.sandbox.guard import Guard
 from corpus.sandbox.page_worker import settle
@@ -111,13 +110,12 @@ def overhead(say):
 
 def cpu_of(way, archives, out):
     """The CPU seconds of one way to process archives, in a process of its own and all processes that it starts."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = cpu_of_children()
     process = multiprocessing.get_context("spawn").Process(target=to_the_end, args=(way, archives, out))
     process.start()
     process.join()
     assert process.exitcode == 0
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return cpu_of_children() - before
 
 
 def to_the_end(way, archives, out):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,6 @@ class Labels:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = threading.Lock()
         found: dict[str, dict[str, Any]] = {}
         try:
             lines = path.read_bytes().splitlines() if path.exists() else []
@@ -62,15 +60,17 @@ class Labels:
         read does not change."""
 
     def add(self, line: dict[str, Any]) -> None:
-        """Save the label of a page, in place of an earlier one. Raises OSError; then the file is as before."""
-        with self._lock:
-            others = {name: one for name, one in self.lines.items() if name != line["id"]}
-            changed = {**others, line["id"]: line}
-            if len(others) < len(self.lines):
-                write_whole(self.path, b"".join(map(_encoded, changed.values())), private=True)
-            else:
-                append_line(self.path, _encoded(line))
-            self.lines = changed
+        """Save the label of a page, in place of an earlier one. Only one thread may do so at a time.
+
+        Raises OSError; then the file is as before.
+        """
+        others = {name: one for name, one in self.lines.items() if name != line["id"]}
+        changed = {**others, line["id"]: line}
+        if len(others) < len(self.lines):
+            write_whole(self.path, b"".join(map(_encoded, changed.values())), private=True)
+        else:
+            append_line(self.path, _encoded(line))
+        self.lines = changed
 
 
 def _encoded(line: Mapping[str, Any]) -> bytes:

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
@@ -326,30 +325,6 @@ def test_sigterm_finishes_units_under_way(archives, reference, tmp_path):
     assert not (out / "run.json").exists()
     assert build_quietly(job([archives], out, unit_bytes=15_000)).exit_code == 0
     assert tree(out) == tree(reference)
-
-
-def test_after_a_signal_no_other_phase_starts(archives, tmp_path):
-    """A run is stopped at the start of each of its phases, those of the driver alone too, and continued each time."""
-    made = job([archives], tmp_path / "out", {"stages": [*STAGES["stages"], {"stage": "minhash"}]})
-    met, started = set(), []
-
-    class Signalled(Progress):
-        def start(self, phase, *given, **more):
-            started.append(phase)
-            super().start(phase, *given, **more)
-            step = phase, started.count(phase)
-            if step not in met:
-                met.add(step)
-                os.kill(os.getpid(), signal.SIGINT)
-
-    codes = []
-    while not codes or codes[-1]:
-        started.clear()
-        codes.append(build(made, lambda: engine_of(1), Signalled(quiet=True)).exit_code)
-        assert codes[-1] == (0 if len(codes) > len(met) else 130)
-    assert {"pass", "reading commits", "comparing (minhash)", "pack", "manifest"} == {phase for phase, _ in met}
-    assert build_quietly(replace(made, out=tmp_path / "undisturbed")).exit_code == 0
-    assert tree(tmp_path / "out") == tree(tmp_path / "undisturbed")
 
 
 @pytest.mark.slow
