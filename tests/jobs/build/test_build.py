@@ -1,5 +1,6 @@
 """Whole builds of made archives: counts that balance, the same bytes however a build ran, continued runs, refusals."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -25,7 +26,7 @@ from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.documents import EVERY_INPUT, kept_columns, write_inputs
 from tests.engines import engine_of
-from tests.processes import command_line, descendants
+from tests.processes import command_line, descendants, state
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.waiting import wait_until
 from tests.warcs import WORDS, page, write_warc
@@ -340,9 +341,12 @@ def test_a_second_signal_does_not_wait_for_what_is_under_way(archives, reference
     def workers():
         return [*(all_workers() - left)]
 
+    halted = []
+
     def stop_twice():
         wait_until(workers)
-        os.kill(workers()[0], signal.SIGSTOP)
+        halted.append(workers()[0])
+        os.kill(halted[0], signal.SIGSTOP)
         for number in (signal.SIGINT, signal.SIGTERM):
             os.kill(os.getpid(), number)
 
@@ -353,6 +357,9 @@ def test_a_second_signal_does_not_wait_for_what_is_under_way(archives, reference
     assert ended.value.code == 143
     signals.join()
     wait_until(lambda: not workers())  # the system ends them with their supervisors
+    with contextlib.suppress(ProcessLookupError):  # or it was halted before it had asked the system for that
+        os.kill(halted[0], signal.SIGCONT)
+    wait_until(lambda: state(halted[0]) in ("", "Z"))
     assert build_quietly(made).exit_code == 0
     assert tree(tmp_path / "out") == tree(reference)
 
